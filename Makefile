@@ -1,0 +1,51 @@
+# Everything is made in .venv, from the pinned requirements; nothing outside this directory is touched.
+# Another Python: make run PYTHON=python3.13. More for pytest: make test ARGS="tests/sse -x".
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+
+.PHONY: help run test check clean
+.NOTPARALLEL:
+
+help: ## say what can be made
+	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
+
+run: export PETSTORE_DEMO ?= 1
+run: .venv/run.stamp ## start the demo shop
+	@$(BIN)/python -m petstore.settings
+	@exec $(BIN)/gunicorn -c gunicorn.conf.py wsgi:app
+
+test: .venv/test.stamp ## run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/test.stamp ## check format, lint, types and architecture
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/test_architecture.py
+
+clean: ## remove what can be made again; var/ holds the shop's data and stays
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp says that a step has ended well, so that the next `make` skips it; one that was cut short is done again.
+.venv/made.stamp:
+	@command -v '$(PYTHON)' >/dev/null || \
+		{ echo "'$(PYTHON)' was not found: install Python 3.11 or later, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$$('$(PYTHON)' --version 2>&1) is too old: name a Python 3.11 or later: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@'$(PYTHON)' -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "'$(PYTHON)' can't make virtual environments: install its venv package (on Debian: apt install python3-venv)" >&2; exit 1; }
+	@'$(PYTHON)' -m venv --clear .venv
+	@touch $@
+
+.venv/run.stamp: requirements.txt .venv/made.stamp
+	@echo "Installing requirements.txt into .venv ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/test.stamp: requirements-test.txt requirements.txt .venv/made.stamp
+	@echo "Installing requirements-test.txt into .venv ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	@touch $@

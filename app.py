@@ -1,0 +1,76 @@
+"""The composition root: the one place that knows every part and joins them.
+
+Making the application connects to nothing and starts nothing: that is for `prepare`, once on a machine, and for the
+background, in each worker.
+"""
+
+import logging
+import sys
+
+from flask import Flask
+
+from petstore import api
+from petstore.ai import ContentRecommender, Runs
+from petstore.api.problem import describe
+from petstore.api.services import Services
+from petstore.settings import Settings, load
+from petstore.shop import Demo, Fulfilment, migrate, seed_shop
+from petstore.sse import Admission, Background, EventLog, Feed, Job, Retention, SqlEventLog, Terms
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Return the application. Raises SettingsError when the environment holds a wrong setting."""
+    settings = settings or load()
+    configure_logging(settings)
+    app = Flask(__name__, static_folder=None)
+    log = SqlEventLog(settings.database_path)
+    feed = Feed(log)
+    runs = Runs(log, ContentRecommender(), settings.retention_h * 3600)
+    terms = Terms(settings.heartbeat_s, settings.retry_ms, settings.drain_spread_s, describe(500))
+    app.extensions["petstore"] = Services(settings, log, feed, Admission(settings.max_streams), terms, runs)
+    background = Background(feed, jobs(settings, log, runs))
+    app.extensions["petstore.background"] = background
+
+    @app.before_request
+    def start() -> None:
+        # Under gunicorn the hooks have done this; other servers have none, so their first request does it.
+        if not background.started:
+            prepare(settings)
+            background.start()
+
+    api.register(app)
+    return app
+
+
+def jobs(settings: Settings, log: EventLog, runs: Runs) -> list[Job]:
+    """Return the work that goes on in one worker at a time."""
+    found = [
+        Job(log, "fulfilment", Fulfilment(log, settings.fulfilment_step_s).advance),
+        Job(log, "retention", Retention(log, settings.retention_h * 3600).trim),
+        Job(log, "runs", runs.sweep),
+    ]
+    if settings.demo:
+        demo = Demo(log, settings.fulfilment_step_s)
+        found += [Job(log, "shoppers", demo.shop), Job(log, "clerk", demo.restock)]
+    return found
+
+
+def prepare(settings: Settings) -> None:
+    """Bring the database up to date, and in the demo fill it. Safe to call at once in many processes, quick when done."""
+    migrate(settings.database_path)
+    if settings.demo:
+        log = SqlEventLog(settings.database_path)
+        try:
+            seed_shop(log)
+        finally:
+            log.close()
+
+
+def configure_logging(settings: Settings) -> None:
+    """Log to standard error, a line each, at the level of the settings."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("petstore")
+    logger.handlers[:] = [handler]
+    logger.setLevel(settings.log_level)
+    logger.propagate = False

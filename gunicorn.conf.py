@@ -1,0 +1,58 @@
+"""gunicorn's configuration: the gevent worker, its limits, and hooks that call what lives in petstore/.
+
+Must not hold logic of its own.
+"""
+
+import resource
+import sys
+
+from app import prepare
+from petstore.settings import SettingsError, load
+
+try:
+    settings = load()
+except SettingsError as error:
+    sys.exit(str(error))
+
+bind = settings.bind
+workers = settings.workers
+worker_class = "gevent"
+loglevel = settings.log_level.lower()
+
+# Places that are not for streams, so that health checks and orders get through when the streams are full.
+worker_connections = settings.max_streams + 1000
+backlog = 4096
+
+# An idle connection holds a stopping worker for this long, and nginx lets go of one before we do (deploy/nginx.conf).
+keepalive = 2
+graceful_timeout = 10
+
+# It would be written to the home directory, which a server need not have.
+control_socket_disable = True
+
+# A stream is a file descriptor: the soft limit of most systems, 1024, would be met long before MAX_STREAMS.
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
+
+
+def on_starting(server):
+    prepare(settings)
+
+
+def when_ready(server):
+    if settings.demo:
+        from petstore.api.introduction import introduce
+
+        print(introduce(settings), flush=True)
+
+
+def post_worker_init(worker):
+    background = worker.wsgi.extensions["petstore.background"]
+    background.start()
+    background.watch(worker)
+
+
+def worker_exit(server, worker):
+    application = getattr(worker, "wsgi", None)
+    if application is not None:
+        application.extensions["petstore.background"].stop()

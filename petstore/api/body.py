@@ -1,0 +1,136 @@
+"""JSON bodies: read within bounds, and checked against a model that says what may be in them.
+
+A model describes the wire: names, types, bounds. Must not know the shop's rules, nor what a body is for.
+Deliberate: a name that occurs twice counts with its last value, as in every JSON parser that our clients use.
+"""
+
+import logging
+import re
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
+
+from flask import request
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails, PydanticCustomError
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
+
+from petstore.api.error import Code, FieldError, InvalidBody, InvalidRequest
+from petstore.api.identifier import read_customer_id, read_uuid
+
+MAX_BODY = 1024 * 1024
+"""Bytes of a body, whether or not its length was announced."""
+
+MAX_MEMBERS = 20
+"""Members of one object, more than any request has. A hundred thousand, refused one by one, would stop every stream for
+a tenth of a second."""
+
+MAX_ERRORS = 100
+"""Errors that one answer lists: nobody grows wiser from more."""
+
+MAX_PATH = 200
+"""Characters of an error's field, which is the client's text where the field is unknown."""
+
+logger = logging.getLogger(__name__)
+
+_PRICE = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,2})?")
+
+
+class Body(BaseModel):
+    """The base of all bodies: camelCase on the wire, no conversions, no unknown members."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_many_members(cls, given: Any) -> Any:
+        if isinstance(given, dict) and len(given) > MAX_MEMBERS:
+            raise PydanticCustomError("unknown_field", "Too many fields")
+        return given
+
+
+B = TypeVar("B", bound=Body)
+
+
+def _read_price(given: Any) -> Decimal:
+    if isinstance(given, bool) or not isinstance(given, str | int | float):
+        raise PydanticCustomError("invalid_type", "must be text or a number")
+    # Decimal itself would also read "1e3", "1_000", " 1" and other alphabets' digits.
+    if isinstance(given, str) and not _PRICE.fullmatch(given):
+        raise ValueError('must be like "299.99"')
+    return Decimal(str(given))
+
+
+PetId = Annotated[str, AfterValidator(read_uuid), Field(json_schema_extra={"format": "uuid"})]
+CustomerId = Annotated[str, AfterValidator(read_customer_id)]
+Price = Annotated[Decimal, Field(gt=0, le=1_000_000, decimal_places=2), BeforeValidator(_read_price)]
+"""Money as a decimal string, or as a number for clients that have nothing better."""
+
+
+def read_body(model: type[B], *, optional: bool = False) -> B:
+    """Return the request's body as a `model`; an `optional` one may be missing, which is the same as {}.
+
+    Raises InvalidRequest (not JSON), InvalidBody (JSON that the model doesn't allow), and werkzeug's errors for a body
+    that is too large or isn't declared to be JSON.
+    """
+    content = _read()
+    if optional and not content:
+        content = b"{}"
+    elif not request.is_json:
+        raise UnsupportedMediaType("the body must be JSON, sent with Content-Type: application/json")
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        raise _refusal(error) from None
+
+
+def _read() -> bytes:
+    # One byte more than we take: werkzeug cuts a body in chunks at its limit and says nothing.
+    request.max_content_length = MAX_BODY + 1
+    try:
+        content = request.get_data(cache=False)
+    except HTTPException:
+        raise
+    except Exception as error:
+        # A server's errors for a badly framed body have no class in common; gunicorn's are not even OSErrors.
+        logger.info("a body could not be read: %r", error)
+        raise InvalidRequest("the body ended early, or its chunks are malformed") from error
+    if len(content) > MAX_BODY:
+        raise RequestEntityTooLarge
+    return content
+
+
+def _refusal(error: ValidationError) -> InvalidRequest | InvalidBody:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    if found[0]["type"] == "json_invalid":
+        # The parser's text tells the place, and never more of the body than a character.
+        return InvalidRequest(found[0]["msg"], [FieldError("", found[0]["msg"], "invalid_format")])
+    return InvalidBody([_field_error(details) for details in found[:MAX_ERRORS]])
+
+
+def _field_error(details: ErrorDetails) -> FieldError:
+    path = ".".join(str(part) for part in details["loc"])
+    return FieldError(path[:MAX_PATH], details["msg"].removeprefix("Value error, "), _code(details["type"]))
+
+
+_CODES: dict[str, Code] = {
+    "missing": "required_field",
+    "required_field": "required_field",
+    "extra_forbidden": "unknown_field",
+    "unknown_field": "unknown_field",
+    "int_from_float": "invalid_type",
+    "greater_than": "out_of_range",
+    "greater_than_equal": "out_of_range",
+    "less_than": "out_of_range",
+    "less_than_equal": "out_of_range",
+    "finite_number": "out_of_range",
+    "too_long": "out_of_range",
+    "too_short": "out_of_range",
+    "string_too_long": "out_of_range",
+    "string_too_short": "out_of_range",
+}
+
+
+def _code(kind: str) -> Code:
+    """Return our code for pydantic's kind of error, of which there are a hundred, and more with each release."""
+    return _CODES.get(kind) or ("invalid_type" if kind.endswith("_type") else "invalid_format")

@@ -1,0 +1,37 @@
+"""CORS: which other origins' pages may call us, by PETSTORE_CORS_ORIGINS: none by default, and then no header is sent.
+
+Must not allow credentials: tokens travel in headers and links, never in cookies.
+"""
+
+from flask import Flask, request
+from werkzeug import Response
+
+from petstore.api.services import services
+
+ALLOWED_HEADERS = "Authorization, Cache-Control, Content-Type, Last-Event-ID"
+EXPOSED_HEADERS = "Location, Retry-After"
+
+MAX_AGE_S = 600
+"""How long a browser may remember a preflight's answer."""
+
+
+def register_cors(app: Flask) -> None:
+    """Add the headers to every response, problems and streams included."""
+    app.after_request(_allow)
+
+
+def _allow(response: Response) -> Response:
+    origins, origin = services().settings.cors_origins, request.headers.get("Origin")
+    anyone = origins == ("*",)
+    if origins and not anyone:
+        # Without it a cache would give one origin's answer to another.
+        response.headers.add("Vary", "Origin")
+    if origin is None or not (anyone or origin in origins):
+        return response
+    response.headers["Access-Control-Allow-Origin"] = "*" if anyone else origin
+    response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
+    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+        response.headers["Access-Control-Allow-Methods"] = response.headers.get("Allow", "")
+        response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+        response.headers["Access-Control-Max-Age"] = str(MAX_AGE_S)
+    return response

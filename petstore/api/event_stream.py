@@ -1,0 +1,63 @@
+"""How every stream of this API begins: what it answers before the first byte, and the response that carries it.
+
+Must not know which streams there are.
+"""
+
+import ssl
+from collections.abc import Iterable
+from typing import Any
+
+from flask import Response, abort, request
+from werkzeug.exceptions import NotAcceptable
+
+from petstore.api.parameter import choice
+from petstore.api.problem import problem
+from petstore.api.services import services
+from petstore.sse import Form, Opening, Selection, Stream, goodbye
+
+CONTENT_TYPE = "text/event-stream"
+
+HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+"""Nobody on the way may keep, compress or collect what should be read at once. `Connection` is the server's to say."""
+
+
+def admit_stream() -> None:
+    """End the request here when the client takes no event streams (406) or the server takes no more of them.
+
+    A client that names event streams in its Accept header may be a browser, whose EventSource would give up for good on a 503.
+    So it gets a stream that says goodbye and when to come back.
+    """
+    if "Accept" in request.headers and not request.accept_mimetypes.quality(CONTENT_TYPE):
+        raise NotAcceptable(f"This resource is a stream of events: {CONTENT_TYPE}.")
+    parts = services()
+    reason = "draining" if parts.feed.draining else "full" if parts.admission.full else None
+    if reason is None:
+        return
+    if any(media_type == CONTENT_TYPE for media_type, _ in request.accept_mimetypes):
+        abort(_response([goodbye(parts.terms, reason)]))
+    abort(problem(503, detail=f"The server takes no new streams: it is {reason}.", headers={"Retry-After": "2"}))
+
+
+def requested_form(with_topic: bool = False) -> Form:
+    """Return how the client wants its events: `events=unnamed` is for those that only listen to `message`."""
+    return Form(named=choice("events", ("named", "unnamed"), "named") == "named", with_topic=with_topic)
+
+
+def stream_response(selection: Selection, opening: Opening) -> Response:
+    """Return the response whose body is this stream; 204, which stops an EventSource, when nothing can follow."""
+    if opening.ended:
+        return Response(status=204)
+    parts = services()
+    parts.feed.start()
+    return _response(Stream(parts.feed, parts.admission, parts.terms, selection, opening, _connection()))
+
+
+def _response(body: Iterable[bytes]) -> Response:
+    # Passed through as it is: Flask's own wrappers would cost more than the write for each chunk.
+    return Response(body, content_type=f"{CONTENT_TYPE}; charset=utf-8", headers=HEADERS, direct_passthrough=True)
+
+
+def _connection() -> Any:
+    """Return the client's socket where gunicorn shows it and it's plain: TLS may make one readable without a client's word."""
+    connection = request.environ.get("gunicorn.socket")
+    return None if isinstance(connection, ssl.SSLSocket) else connection

@@ -1,0 +1,29 @@
+"""What the demo says when it starts: lines to paste, which work as they stand.
+
+Must not start or change anything.
+"""
+
+from petstore.settings import Settings
+from petstore.shop import demo_ids
+from petstore.sse import SqlEventLog
+
+
+def introduce(settings: Settings) -> str:
+    """Return what a visitor of the demo needs: lines to paste, with ids that exist."""
+    log = SqlEventLog(settings.database_path)
+    try:
+        ids = demo_ids(log)
+    finally:
+        log.close()
+    base = f"http://{settings.bind}"
+    order = f"""curl -s -X POST {base}/v1/orders -H 'Content-Type: application/json' -d '{{"petId":"{ids.pet_id}"}}'"""
+    return f"""
+The petstore is open. Paste one of these into another terminal:
+
+  curl -N '{base}/v1/pets/recommendations/stream?userId={ids.customer_id}'
+  curl -N {base}/v1/orders/{ids.order_id}/status/stream
+  curl -N {base}/v1/inventory/stream
+
+To place an order of your own: {order}
+Ctrl-C closes the shop. Its data stays in {settings.database_path}
+"""

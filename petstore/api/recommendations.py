@@ -1,0 +1,53 @@
+"""Recommendations for a customer: streamed as they are made, or whole.
+
+Both ask for a run and read its events; neither knows how a recommendation is made.
+"""
+
+from flask import Blueprint, Response, jsonify, url_for
+
+from petstore.ai import Run
+from petstore.api.error import RunFailed
+from petstore.api.event_stream import admit_stream, requested_form, stream_response
+from petstore.api.parameter import customer_identifier
+from petstore.api.resume import requested
+from petstore.api.services import services
+from petstore.sse import COMPLETE, Gap, Opening, Requested, Selection, open_at
+
+blueprint = Blueprint("recommendations", __name__, url_prefix="/v1/pets/recommendations")
+
+TIMEOUT_S = 30.0
+"""How long a client waits for the whole list at the most."""
+
+
+@blueprint.get("/stream")
+def stream_recommendations() -> Response:
+    """Stream the recommendations of a new run, or of the one that the client was cut off from."""
+    admit_stream()
+    customer_id, form = customer_identifier("userId"), requested_form()
+    run, opening = _find_run(customer_id, requested())
+    snapshot = url_for("recommendations.get_recommendations", userId=customer_id)
+    return stream_response(Selection((run.topic,), lambda _: snapshot, form), opening)
+
+
+@blueprint.get("")
+def get_recommendations() -> Response:
+    """Return all recommendations of a run at once, with the id after which its stream has nothing more."""
+    run = services().runs.join(customer_identifier("userId"))
+    events = services().feed.collect(run.topic, TIMEOUT_S)
+    if not events or events[-1].type != COMPLETE:
+        raise RunFailed(run.id)
+    *picks, complete = events
+    return jsonify(data=[pick.value() for pick in picks], **complete.value(), lastEventId=complete.id)
+
+
+def _find_run(customer_id: str, asked: Requested | None) -> tuple[Run, Opening]:
+    """Return the run that holds the id which the client has, and where to go on; otherwise a run to begin with."""
+    log, runs = services().log, services().runs
+    if asked is None or not asked.held:
+        return runs.join(customer_id), Opening(0)
+    topic = None if asked.id is None else log.topic_of(asked.id)
+    run = None if topic is None else runs.find(topic)
+    if run is not None and run.customer_id == customer_id:
+        return run, open_at(log, (run.topic,), asked, 0)
+    run = runs.join(customer_id)
+    return run, Opening(0, (Gap(run.topic, asked.text if asked.id is None else asked.id, None),))

@@ -1,0 +1,30 @@
+"""The parts that the views work with, made by the composition root and reached through the Flask application.
+
+Must not make or start anything.
+"""
+
+from dataclasses import dataclass
+
+from flask import current_app
+
+from petstore.ai import Runs
+from petstore.settings import Settings
+from petstore.sse import Admission, EventLog, Feed, Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that a view may call."""
+
+    settings: Settings
+    log: EventLog
+    feed: Feed
+    admission: Admission
+    terms: Terms
+    runs: Runs
+
+
+def services() -> Services:
+    """Return the services of the application that handles the current request."""
+    found: Services = current_app.extensions["petstore"]
+    return found

@@ -1,0 +1,96 @@
+"""The live streams of the shop: its inventory, one order, and several topics over one connection.
+
+Views choose topics and say where a stream begins; the streaming core does the rest.
+"""
+
+from collections.abc import Callable
+
+from flask import Blueprint, Response, request, url_for
+
+from petstore.ai import RECOMMENDATIONS
+from petstore.api.error import InvalidRequest, RunNotFound
+from petstore.api.event_stream import admit_stream, requested_form, stream_response
+from petstore.api.parameter import choices, identifier
+from petstore.api.resume import requested
+from petstore.api.services import services
+from petstore.shop import INVENTORY_TOPIC, get_order, get_pet, order_topic
+from petstore.sse import Event, Selection, open_at
+
+blueprint = Blueprint("streams", __name__, url_prefix="/v1")
+
+TYPES = ("stock-change", "price-change")
+
+ORDERS = order_topic("")
+
+MAX_TOPICS = 20
+"""Topics of one stream: each costs a query of its own whenever the stream is resumed from the log."""
+
+
+@blueprint.get("/inventory/stream")
+def stream_inventory() -> Response:
+    """Stream changes of stock and price, of all pets or of `petId`, from now on."""
+    admit_stream()
+    selection = Selection((INVENTORY_TOPIC,), snapshot_url, requested_form(), _wanted())
+    return stream_response(selection, open_at(services().log, selection.topics, requested(), None))
+
+
+@blueprint.get("/orders/<order_id>/status/stream")
+def stream_order(order_id: str) -> Response:
+    """Stream an order's whole progress, from its payment to its end."""
+    admit_stream()
+    order = get_order(services().log, identifier("orderId", order_id))
+    selection = Selection((order_topic(order.id),), snapshot_url, requested_form())
+    return stream_response(selection, open_at(services().log, selection.topics, requested(), 0))
+
+
+@blueprint.get("/stream")
+def stream_topics() -> Response:
+    """Stream several topics over one connection, from now on; each event's data names its topic."""
+    admit_stream()
+    selection = Selection(_topics(), snapshot_url, requested_form(with_topic=True))
+    return stream_response(selection, open_at(services().log, selection.topics, requested(), None))
+
+
+def snapshot_url(topic: str) -> str:
+    """Return the URL whose body restores the state of a topic and tells the id to stream on from."""
+    if topic.startswith(ORDERS):
+        return url_for("orders.get_one", order_id=topic.removeprefix(ORDERS))
+    if topic.startswith(RECOMMENDATIONS):
+        return url_for("recommendations.get_recommendations", userId=_customer_of(topic))
+    return url_for("inventory.get_inventory")
+
+
+def _wanted() -> Callable[[Event], bool] | None:
+    """Return the test for the events that `types` and `petId` ask for, or None when all are wanted."""
+    types = frozenset(choices("types", TYPES))
+    pet_id = request.args.get("petId")
+    if pet_id is None:
+        return None if not types else lambda event: event.type in types
+    pet = get_pet(services().log, identifier("petId", pet_id))
+    return lambda event: (not types or event.type in types) and event.value()["petId"] == pet.id
+
+
+def _topics() -> tuple[str, ...]:
+    topics = tuple(dict.fromkeys(filter(None, request.args.get("topics", "").split(","))))
+    if not 1 <= len(topics) <= MAX_TOPICS:
+        raise InvalidRequest.parameter("topics", f"must name 1 to {MAX_TOPICS} topics, separated by commas")
+    for topic in topics:
+        _check_topic(topic)
+    return topics
+
+
+def _check_topic(topic: str) -> None:
+    if topic.startswith(ORDERS):
+        get_order(services().log, identifier("topics", topic.removeprefix(ORDERS)))
+    elif topic.startswith(RECOMMENDATIONS):
+        identifier("topics", topic.removeprefix(RECOMMENDATIONS))
+        _customer_of(topic)
+    elif topic != INVENTORY_TOPIC:
+        raise InvalidRequest.parameter("topics", "must be inventory, orders/{id} or recommendations/{run}")
+
+
+def _customer_of(topic: str) -> str:
+    run = services().runs.find(topic)
+    if run is None:
+        raise RunNotFound(topic.removeprefix(RECOMMENDATIONS))
+    return run.customer_id

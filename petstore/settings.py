@@ -1,0 +1,285 @@
+"""What can be set from outside: `Settings`, made from PETSTORE_* variables and the standard WEB_CONCURRENCY.
+
+The only module that reads the environment; everything else is handed a Settings. It must not import anything of ours,
+nor touch a file at import: the demo's secret is made when settings are asked for. A value is either right or refused in
+one line: a server that starts with a setting it misread is worse than one that doesn't start.
+"""
+
+import difflib
+import ipaddress
+import os
+import re
+import secrets
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+_SECRET_LENGTH = 16
+_SHOWN_LENGTH = 80  # characters of a wrong value: enough to know it again, and still one line
+_ON, _OFF = ("1", "TRUE", "YES", "ON"), ("0", "FALSE", "NO", "OFF")
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+class SettingsError(ValueError):
+    """A setting has a wrong value, or there is no such setting; its text is one line fit for a terminal."""
+
+    def __init__(self, setting: str, shown: str, allowed: str) -> None:
+        super().__init__(setting, shown, allowed)
+        self.setting = setting
+        self.shown = shown
+        self.allowed = allowed
+
+    def __str__(self) -> str:
+        return f"{self.setting} {self.shown}: {self.allowed}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set. Each field's variable is PETSTORE_ and its name, unless its text says otherwise."""
+
+    bind: str = "127.0.0.1:8000"
+    """Where gunicorn listens: host:port, [v6]:port or unix:path. Port 0 lets the system choose a free one."""
+
+    database_url: str = f"sqlite:///{PROJECT_ROOT}/var/petstore.db"
+    """The shop and the event log: a file, since the workers share it. A relative path starts at the project root."""
+
+    heartbeat_s: float = 15
+    """Seconds of silence before a comment shows that a stream is alive, 1 to 300. Clients and proxies give up on
+    silence, some after 5 s; under 1 s the heartbeats themselves would be the load."""
+
+    retention_h: float = 24
+    """Hours that events are kept for clients that come back, up to 8760 (a year): the log must not grow for ever."""
+
+    max_streams: int = 10_000
+    """Streams that one worker serves, 1 to 100000; more are asked to come back later, so that memory stays bounded."""
+
+    fulfilment_step_s: float = 2
+    """Seconds between two steps of an order that is being paid and shipped, 0 to 3600. Short, so that a demo moves."""
+
+    demo: bool = False
+    """Whether simulated shoppers and a stock clerk are at work. Off by default: they place orders and change stock."""
+
+    secret_key: str = field(repr=False)
+    """Signs tokens; at least 16 characters, since who guesses it can sign. In the demo it is made once and kept in
+    `secret_key` under `var_directory`; outside it there is no default. Never shown, not even in an error."""
+
+    log_level: str = "INFO"
+    """The least serious log line that is written: DEBUG, INFO, WARNING or ERROR."""
+
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may call us, separated by commas, or * for all. None by default: no CORS headers are sent."""
+
+    retry_ms: int = 2000
+    """Milliseconds after which a cut client comes back, 100 to 60000: what `retry:` says. Less invites a storm."""
+
+    drain_spread_s: float = 5
+    """Over how many seconds the clients of a draining worker are told to come back, 0 to 300: not all at once."""
+
+    workers: int = 2
+    """Worker processes, 1 to 64, from WEB_CONCURRENCY. Each takes a core when busy; more than cores gains nothing."""
+
+    var_directory: Path = PROJECT_ROOT / "var"
+    """Where the server keeps its files, from PETSTORE_VAR. A relative path starts at the project root."""
+
+    @property
+    def database_path(self) -> Path:
+        """The file behind `database_url`."""
+        return Path(self.database_url.removeprefix("sqlite:///"))
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        """Read and check every setting. The secret of a demo that has none is made here, which writes a file.
+
+        Raises: SettingsError, for the first setting that is wrong.
+        """
+        _refuse_unknown(environ)
+        given: dict[str, Any] = {
+            name: _read(variable, environ[variable], rule) for name, (variable, rule) in _SETTINGS.items() if variable in environ
+        }
+        directory: Path = given.setdefault("var_directory", PROJECT_ROOT / "var")
+        given.setdefault("database_url", f"sqlite:///{directory}/petstore.db")
+        if "secret_key" not in given:
+            if not given.get("demo"):
+                raise SettingsError("PETSTORE_SECRET_KEY", "is not set", f"must be {_SECRET.allowed}")
+            given["secret_key"] = _kept_secret(directory / "secret_key")
+        return cls(**given)
+
+
+def load() -> Settings:
+    """The settings of this process's environment."""
+    return Settings.from_environment(os.environ)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What a setting may be: in words, and as a function that raises ValueError for anything else."""
+
+    allowed: str
+    parse: Callable[[str], Any]
+    show: Callable[[str], str] = repr
+
+
+def _number(kind: type[int] | type[float], lowest: float, highest: float, unit: str, *, above: bool = False) -> _Rule:
+    """A rule for numbers from lowest to highest; `above` leaves the lowest itself out."""
+
+    def parse(text: str) -> float:
+        number = kind(text)
+        # Asked this way round, so that NaN, which compares with nothing, is refused too.
+        if not lowest <= number <= highest or (above and number == lowest):
+            raise ValueError(text)
+        return number
+
+    noun = "a whole number" if kind is int else "a number"
+    start = f"above {lowest} and up to" if above else f"from {lowest} to"
+    return _Rule(f"{noun} of {unit} {start} {highest}", parse)
+
+
+def _one_of(choices: Mapping[str, Any]) -> _Rule:
+    """A rule for a few words, in any case, each with what it stands for."""
+
+    def parse(text: str) -> Any:
+        if text.upper() not in choices:
+            raise ValueError(text)
+        return choices[text.upper()]
+
+    return _Rule("one of " + ", ".join(choices), parse)
+
+
+def _parse_bind(text: str) -> str:
+    if re.fullmatch("unix:.+", text):
+        return text
+    match = re.fullmatch(r"(?:\[(?P<v6>[^]]+)]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})", text)
+    if match is None or int(match["port"]) > 65535:
+        raise ValueError(text)
+    if match["v6"]:
+        ipaddress.IPv6Address(match["v6"])
+    elif re.fullmatch(r"[0-9.]+", match["host"]):
+        ipaddress.IPv4Address(match["host"])
+    return text
+
+
+def _parse_database_url(text: str) -> str:
+    path = text.removeprefix("sqlite:///")
+    if path == text or path in ("", ":memory:") or path.endswith("/") or "?" in path:
+        raise ValueError(text)
+    return f"sqlite:///{PROJECT_ROOT / path}"
+
+
+def _show_without_password(url: str) -> str:
+    return repr(re.sub(r"//.*@", "//***@", url))
+
+
+def _parse_secret(text: str) -> str:
+    if len(text) < _SECRET_LENGTH:
+        raise ValueError("too short")
+    return text
+
+
+def _parse_origins(text: str) -> tuple[str, ...]:
+    origins = tuple(origin.strip() for origin in text.split(",")) if text else ()
+    # An origin has no path, not even a slash: compared letter by letter, "https://shop.example/" would never match.
+    if origins != ("*",) and not all(re.fullmatch(r"[a-z][a-z0-9+.-]*://[^\s/*?#@]+", origin) for origin in origins):
+        raise ValueError(text)
+    return origins
+
+
+def _parse_directory(text: str) -> Path:
+    if not text:
+        raise ValueError(text)
+    return PROJECT_ROOT / text
+
+
+_SECRET = _Rule(
+    f"at least {_SECRET_LENGTH} characters, unless PETSTORE_DEMO=1, which makes and keeps one of its own",
+    _parse_secret,
+    lambda text: f"(not shown, {len(text)} characters)",
+)
+
+_SETTINGS: dict[str, tuple[str, _Rule]] = {
+    "bind": ("PETSTORE_BIND", _Rule("host:port, [v6]:port or unix:path", _parse_bind)),
+    "database_url": (
+        "PETSTORE_DATABASE_URL",
+        _Rule("sqlite:///path of a file", _parse_database_url, _show_without_password),
+    ),
+    "heartbeat_s": ("PETSTORE_HEARTBEAT_S", _number(float, 1, 300, "seconds")),
+    "retention_h": ("PETSTORE_RETENTION_H", _number(float, 0, 8760, "hours", above=True)),
+    "max_streams": ("PETSTORE_MAX_STREAMS", _number(int, 1, 100_000, "streams")),
+    "fulfilment_step_s": ("PETSTORE_FULFILMENT_STEP_S", _number(float, 0, 3600, "seconds")),
+    "demo": ("PETSTORE_DEMO", _one_of(dict.fromkeys(_ON, True) | dict.fromkeys(_OFF, False))),
+    "secret_key": ("PETSTORE_SECRET_KEY", _SECRET),
+    "log_level": ("PETSTORE_LOG_LEVEL", _one_of({level: level for level in _LOG_LEVELS})),
+    "cors_origins": (
+        "PETSTORE_CORS_ORIGINS",
+        _Rule("* or origins such as https://shop.example, without a path, separated by commas", _parse_origins),
+    ),
+    "retry_ms": ("PETSTORE_RETRY_MS", _number(int, 100, 60_000, "milliseconds")),
+    "drain_spread_s": ("PETSTORE_DRAIN_SPREAD_S", _number(float, 0, 300, "seconds")),
+    "workers": ("WEB_CONCURRENCY", _number(int, 1, 64, "worker processes")),
+    "var_directory": ("PETSTORE_VAR", _Rule("the path of a directory", _parse_directory)),
+}
+
+
+def _read(variable: str, text: str, rule: _Rule) -> Any:
+    text = text.strip()
+    try:
+        return rule.parse(text)
+    except ValueError:
+        shown = rule.show(text)
+        if len(shown) > _SHOWN_LENGTH:
+            shown = shown[:_SHOWN_LENGTH] + "..."
+        # "from None": the parser's own error would show a secret to whoever prints the chain.
+        raise SettingsError(variable, f"is {shown}", f"must be {rule.allowed}") from None
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    """Refuse a misspelt variable, which would otherwise leave a default in force in silence. Its value isn't shown."""
+    known = [variable for variable, _ in _SETTINGS.values()]
+    for variable in sorted(environ):
+        if variable.startswith("PETSTORE_") and variable not in known:
+            # Fields are compared, not variables: "PETSTORE_" would make every two alike, and PETSTORE_WORKERS finds
+            # WEB_CONCURRENCY.
+            close = difflib.get_close_matches(variable.removeprefix("PETSTORE_").lower(), _SETTINGS, n=1)
+            advice = f"did you mean {_SETTINGS[close[0]][0]}?" if close else f"there are {', '.join(known)}"
+            raise SettingsError(ascii(variable)[1:-1], "is not a setting", advice)
+
+
+def _kept_secret(path: Path) -> str:
+    """The secret kept in the file, which is made if it isn't there: once, however many processes start together."""
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _create_whole(path, secrets.token_urlsafe(32))
+        return _parse_secret(path.read_text("ascii").strip())
+    except OSError as error:
+        raise SettingsError("PETSTORE_SECRET_KEY", "is not set", f"{error.strerror}: {str(path)!r}") from error
+    except ValueError:
+        advice = f"{str(path)!r} does not hold {_SECRET.allowed}: delete it"
+        raise SettingsError("PETSTORE_SECRET_KEY", "is not set", advice) from None
+
+
+def _create_whole(path: Path, text: str) -> None:
+    """Create the file with its text, readable by its owner alone; where another process was first, its file stays.
+
+    Linking a finished file under the name, unlike opening the name, never shows a reader a half-written one.
+    """
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        os.unlink(draft)
+
+
+if __name__ == "__main__":
+    # `make run` asks this first: gunicorn reads WEB_CONCURRENCY by itself, and meets a wrong one with a traceback.
+    try:
+        load()
+    except SettingsError as error:
+        sys.exit(str(error))

@@ -1,0 +1,66 @@
+"""What the shop refuses, and why. Each error carries its facts as attributes and renders its message here.
+
+Must not know HTTP: the API has one table from these classes to status codes.
+"""
+
+from petstore.sse import Error
+
+
+class PetNotFound(Error):
+    """There is no pet with this id."""
+
+    def __init__(self, pet_id: str) -> None:
+        super().__init__(f"there is no pet {pet_id}")
+        self.pet_id = pet_id
+
+
+class OrderNotFound(Error):
+    """There is no order with this id."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"there is no order {order_id}")
+        self.order_id = order_id
+
+
+class CustomerNotFound(Error):
+    """There is no customer with this id."""
+
+    def __init__(self, customer_id: str) -> None:
+        super().__init__(f"there is no customer {customer_id}")
+        self.customer_id = customer_id
+
+
+class OutOfStock(Error):
+    """More of a pet was asked for than is for sale.
+
+    `stock` is how many are: 0 for a pet that staff keep from sale, whatever is in the house.
+    """
+
+    def __init__(self, pet_id: str, stock: int, quantity: int) -> None:
+        super().__init__(f"of pet {pet_id} there are {stock} for sale, and {quantity} were asked for")
+        self.pet_id = pet_id
+        self.stock = stock
+        self.quantity = quantity
+
+
+class WrongState(Error):
+    """An order can't take `action`, "pay" or "cancel", from where it is, which is `status`."""
+
+    def __init__(self, order_id: str, status: str, action: str) -> None:
+        # An order stays PLACED while it is being paid: to say no more than that would not tell what is in the way.
+        where = "being paid already" if (status, action) == ("PLACED", "pay") else status
+        super().__init__(f"order {order_id} can't be {_PARTICIPLES.get(action, action)}: it is {where}")
+        self.order_id = order_id
+        self.status = status
+        self.action = action
+
+
+class NotSeeded(Error):
+    """The shop has no `subject`, a pet or an order, to show in a demo."""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(f"the shop has no {subject} to show: it was not seeded for a demo")
+        self.subject = subject
+
+
+_PARTICIPLES = {"pay": "paid", "cancel": "cancelled"}

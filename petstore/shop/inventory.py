@@ -1,0 +1,183 @@
+"""Stock and prices, and every way in which they change: each real change appends its event in the same transaction.
+
+Must not know why: orders and staff come through the same door. Rows are locked before they are read, so that what an
+event tells as the old value is what the new one replaced, and the last pet is sold once. (SQLite has no row locks and
+needs none: a write transaction locks the whole database when it starts.)
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from petstore.shop.error import OutOfStock, PetNotFound
+from petstore.shop.moment import now, to_datetime
+from petstore.shop.page import Page
+from petstore.shop.pets import Pet, PetFilter, PetStatus, Species, pet_from, pets, read_page
+from petstore.sse import Draft, EventLog, Transaction
+
+INVENTORY_TOPIC = "inventory"
+"""The topic of all changes of stock and price. It never ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What to set a pet's stock and price to; None leaves it as it is."""
+
+    pet_id: str
+    stock: int | None = None
+    price_cents: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.stock or 0) < 0 or (self.price_cents or 0) < 0:
+            raise ValueError("stock and price can't be negative")
+
+
+class Summary(TypedDict):
+    """How many pets there are: for sale now, by what staff decided, in all, and of each species."""
+
+    available: int
+    pending: int
+    adopted: int
+    total: int
+    by_species: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """One moment of the inventory: a page of it, its sums, and the id to follow its events from."""
+
+    page: Page[Pet]
+    summary: Summary
+    last_event_id: int
+
+
+def change_inventory(log: EventLog, changes: Sequence[Change]) -> list[Pet]:
+    """Apply all changes in their order, or none, and return the pets as they now are, each once, as first mentioned.
+
+    Raises PetNotFound, for the first unknown pet.
+    """
+    return log.write(lambda transaction: apply_changes(transaction, changes))
+
+
+def apply_changes(transaction: Transaction, changes: Sequence[Change]) -> list[Pet]:
+    """Do what `change_inventory` does, inside a transaction that the caller has. Raises PetNotFound."""
+    before = _lock(transaction.connection, [change.pet_id for change in changes])
+    after = dict(before)
+    drafts: list[Draft] = []
+    at = now()
+    for change in changes:
+        pet = after[change.pet_id]
+        after[pet.id], events = _changed(pet, change, at)
+        drafts += events
+    _store(transaction.connection, [pet for pet in after.values() if pet is not before[pet.id]], at)
+    transaction.append(drafts)
+    return list(after.values())
+
+
+def take_stock(transaction: Transaction, pet_id: str, quantity: int) -> Pet:
+    """Take `quantity` of a pet out of stock and return the pet as it now is. Raises PetNotFound, OutOfStock."""
+    pet = _lock(transaction.connection, [pet_id])[pet_id]
+    for_sale = pet.stock if pet.status is PetStatus.AVAILABLE else 0
+    if quantity > for_sale:
+        raise OutOfStock(pet_id, for_sale, quantity)
+    return _move_stock(transaction, pet, -quantity)
+
+
+def put_back(transaction: Transaction, pet_id: str, quantity: int) -> Pet:
+    """Undo `take_stock`. Raises PetNotFound."""
+    return _move_stock(transaction, _lock(transaction.connection, [pet_id])[pet_id], quantity)
+
+
+def read_inventory(log: EventLog, page: int, limit: int) -> Inventory:
+    """Return page `page` of the inventory, with its sums and its place in the log, all of one moment."""
+
+    def read(connection: Connection) -> Inventory:
+        everything = read_page(connection, PetFilter(), page, limit)
+        return Inventory(everything, _summary(connection), log.head(connection))
+
+    return log.query(read)
+
+
+def _lock(connection: Connection, pet_ids: Iterable[str]) -> dict[str, Pet]:
+    """Read the pets for a change, in the order asked for, but lock them in the order of ids, against deadlocks."""
+    wanted = dict.fromkeys(pet_ids)
+    rows = connection.execute(select(pets).where(pets.c.id.in_(wanted)).order_by(pets.c.id).with_for_update())
+    found = {row.id: pet_from(row) for row in rows}
+    for pet_id in wanted:
+        if pet_id not in found:
+            raise PetNotFound(pet_id)
+    return {pet_id: found[pet_id] for pet_id in wanted}
+
+
+def _move_stock(transaction: Transaction, pet: Pet, difference: int) -> Pet:
+    at = now()
+    moved, drafts = _changed(pet, Change(pet.id, stock=pet.stock + difference), at)
+    _store(transaction.connection, [moved], at)
+    transaction.append(drafts)
+    return moved
+
+
+def _changed(pet: Pet, change: Change, at: int) -> tuple[Pet, list[Draft]]:
+    """Return the pet after the change and the events to tell; the same object and none where nothing was changed."""
+    values: dict[str, Any] = {}
+    drafts = []
+    if change.stock is not None and change.stock != pet.stock:
+        values |= {"stock": change.stock, "status": _status_after(pet, change.stock)}
+        data = {"petId": pet.id, "oldStock": pet.stock, "newStock": change.stock}
+        drafts.append(Draft(INVENTORY_TOPIC, "stock-change", data))
+    if change.price_cents is not None and change.price_cents != pet.price_cents:
+        values["price_cents"] = change.price_cents
+        prices = {"petId": pet.id, "oldPrice": pet.price_cents / 100, "newPrice": change.price_cents / 100}
+        drafts.append(Draft(INVENTORY_TOPIC, "price-change", prices))
+    if not drafts:
+        return pet, drafts
+    return dataclasses.replace(pet, **values, updated_at=to_datetime(at)), drafts
+
+
+def _status_after(pet: Pet, stock: int) -> PetStatus:
+    if pet.status is PetStatus.AVAILABLE and stock == 0:
+        return PetStatus.NOT_AVAILABLE
+    # One that staff keep from sale with some in stock stays so; only what ran out comes back by itself.
+    if pet.status is PetStatus.NOT_AVAILABLE and pet.stock == 0 and stock > 0:
+        return PetStatus.AVAILABLE
+    return pet.status
+
+
+_STORE = (
+    update(pets)
+    .where(pets.c.id == bindparam("pet"))
+    .values(
+        stock=bindparam("new_stock"),
+        price_cents=bindparam("new_price_cents"),
+        status=bindparam("new_status"),
+        updated_at=bindparam("at"),
+    )
+)
+
+
+def _store(connection: Connection, changed: Sequence[Pet], at: int) -> None:
+    rows = [
+        {"pet": pet.id, "new_stock": pet.stock, "new_price_cents": pet.price_cents, "new_status": pet.status, "at": at}
+        for pet in changed
+    ]
+    if rows:
+        connection.execute(_STORE, rows)
+
+
+def _summary(connection: Connection) -> Summary:
+    groups = select(pets.c.status, pets.c.species, func.count()).group_by(pets.c.status, pets.c.species)
+    by_status = dict.fromkeys(PetStatus, 0)
+    by_species = {species.value: 0 for species in Species}
+    for status, species, count in connection.execute(groups):
+        by_status[PetStatus(status)] += count
+        by_species[species] += count
+    return Summary(
+        available=by_status[PetStatus.AVAILABLE],
+        pending=by_status[PetStatus.PENDING],
+        adopted=by_status[PetStatus.ADOPTED],
+        total=sum(by_status.values()),
+        by_species=by_species,
+    )

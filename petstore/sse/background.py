@@ -1,0 +1,74 @@
+"""What a worker does besides requests: it follows the log and takes its turn at the jobs. Started after the fork, drained on TERM.
+
+Must not know what the jobs are.
+"""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gevent
+
+from petstore.sse.error import LogUnavailable
+from petstore.sse.feed import Feed
+from petstore.sse.lease import Job
+
+LOOK_S = 1.0
+"""How often we look whether gunicorn wants the worker to end: it says so by a flag when `max_requests` is reached."""
+
+logger = logging.getLogger(__name__)
+
+
+class Background:
+    """The feed and the jobs of one worker, which `start` starts once however often it's called."""
+
+    def __init__(self, feed: Feed, jobs: Sequence[Job]) -> None:
+        self._feed = feed
+        self._jobs = jobs
+        self._lock = threading.Lock()
+        self.started = False
+
+    def start(self) -> None:
+        """Start everything once. A log that doesn't answer stops nobody: the feed begins with the first stream that finds it."""
+        with self._lock:
+            first, self.started = not self.started, True
+        if not first:
+            return
+        for job in self._jobs:
+            job.start()
+        try:
+            self._feed.start()
+        except LogUnavailable as error:
+            logger.warning("the feed could not start yet: %s", error)
+
+    def watch(self, worker: Any) -> None:
+        """Drain when `worker` (gunicorn's, of the gevent kind) is told to end, by TERM or by its own count of requests."""
+
+        def terminate(handle: Callable[[int, Any], None], number: int) -> None:
+            handle(number, None)
+            self.drain()
+
+        # A handler of gevent's runs at once; Python's own would wait for the loop's next turn.
+        gevent.signal_handler(signal.SIGTERM, terminate, worker.handle_exit, int(signal.SIGTERM))
+
+        def look() -> None:
+            while worker.alive:
+                gevent.sleep(LOOK_S)
+            self.drain()
+
+        gevent.spawn(look)
+
+    def drain(self) -> None:
+        """Say goodbye on every stream. May be called twice."""
+        if not self._feed.draining:
+            logger.info("draining")
+            self._feed.drain()
+
+    def stop(self) -> None:
+        """Stop the jobs, giving their leases to the other workers, and the feed."""
+        if self.started:
+            for job in self._jobs:
+                job.stop()
+            self._feed.stop()

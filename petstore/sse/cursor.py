@@ -1,0 +1,125 @@
+"""Cursors: from what a client sent to a place in the log, and the gap that it is told of where the log can't reach back.
+
+A cursor is an id: everything up to it has been delivered. Must not know HTTP: which header or parameter a text came from is
+the caller's business.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from petstore.sse.error import InvalidCursor
+from petstore.sse.event_log import EventLog, Extent
+
+MAX_LENGTH = 256
+"""Characters of a cursor. An id has 16; whatever is longer is an attempt on our memory or our logs."""
+
+CLOCK_SKEW_S = 60
+"""How far in the future a `since` may lie before we take it for a mistake."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_ID = re.compile(r"[0-9]{1,18}")
+_DURATION = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9})s)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """Where a client wants to go on: after the id that it holds, or from a moment on.
+
+    `id` is None when `text`, which claims to be an id, can't be one of ours. A moment is an id that nobody held, so it's never
+    unknown: `held` is False.
+    """
+
+    id: int | None
+    text: str
+    held: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Events of `topic` after the requested id are gone; the log still has them from `oldest_id` on (None: it has none)."""
+
+    topic: str
+    requested: int | str
+    oldest_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Where a stream begins: after `cursor` (None: now), with these gaps to tell.
+
+    `over` are the topics that had ended by then, of which nothing follows; `ended` when that is all of them and there is no gap.
+    """
+
+    cursor: int | None
+    gaps: tuple[Gap, ...] = ()
+    ended: bool = False
+    over: frozenset[str] = frozenset()
+
+
+def read_id(text: str) -> Requested:
+    """Return what a client holds, as it claims. Whether the log knows the id is for `open_at` to say."""
+    return Requested(int(text) if _ID.fullmatch(text) else None, text)
+
+
+def read_since(text: str, now: datetime) -> Requested:
+    """Return the moment that `text` names: a duration before `now` (`90s`, `10m`, `1h30m`, `2d`) or an RFC 3339 time.
+
+    Raises InvalidCursor.
+    """
+    duration = _DURATION.fullmatch(text)
+    if duration and text:
+        days, hours, minutes, seconds = (int(part or 0) for part in duration.groups())
+        age_s = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+        return _since(text, _microseconds(now) - age_s * 1_000_000)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidCursor("since", "must be a duration like 10m or a time like 2026-03-13T10:30:00Z") from None
+    if moment.tzinfo is None:
+        raise InvalidCursor("since", "must name its time zone, as in 2026-03-13T10:30:00Z")
+    if (moment - now).total_seconds() > CLOCK_SKEW_S:
+        raise InvalidCursor("since", "must not lie in the future")
+    return _since(text, _microseconds(min(moment, now)))
+
+
+def _microseconds(moment: datetime) -> int:
+    # Not by `timestamp`, whose rounding would lose or double the event of that very microsecond.
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _since(text: str, id: int) -> Requested:
+    # An event of that very moment is wanted; a cursor is what was had.
+    return Requested(max(0, id - 1), text, held=False)
+
+
+def open_at(log: EventLog, topics: Collection[str], request: Requested | None, otherwise: int | None) -> Opening:
+    """Return where a stream of `topics` begins for a client that asks with `request`.
+
+    `otherwise` is the cursor of a client that holds none (0: all that there is, None: from now on), and of one whose id can't
+    be ours: it never had one of these events, as far as we know. Raises LogUnavailable.
+    """
+    if request is None and otherwise == 0:
+        return Opening(0)
+    extents = log.extents(topics)
+    if request is None:
+        over = _over(extents, otherwise)
+        return Opening(otherwise, (), len(over) == len(extents), over)
+    if request.id is None or (request.held and not log.origin() <= request.id <= log.head()):
+        return Opening(otherwise, _gaps(request, extents), False, _over(extents, otherwise))
+    cut = {topic: extent for topic, extent in extents.items() if extent.trimmed_id > request.id}
+    over = _over(extents, request.id)
+    return Opening(request.id, _gaps(request, cut), len(over) == len(extents), over)
+
+
+def _over(extents: Mapping[str, Extent], cursor: int | None) -> frozenset[str]:
+    return frozenset(
+        topic for topic, extent in extents.items() if extent.final_id is not None and (cursor is None or cursor >= extent.final_id)
+    )
+
+
+def _gaps(request: Requested, extents: Mapping[str, Extent]) -> tuple[Gap, ...]:
+    requested = request.text if request.id is None else request.id
+    return tuple(Gap(topic, requested, extent.oldest_id) for topic, extent in extents.items())

@@ -1,0 +1,100 @@
+"""The heartbeat greenlet: each stream has one, from the moment it first waits until it ends.
+
+It does two things that the stream, which is parked, can't do for itself: it says when there has been silence for too long, and
+it sees the client leave, by watching the socket, without waiting for a write to fail. One timer and one watcher switch
+straight into it; no delivery touches it, because a delivery every few milliseconds must not start and stop a timer.
+
+Must not write to the socket: it calls back into the stream, which writes.
+"""
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from gevent import getcurrent, spawn_raw
+from gevent.hub import get_hub
+
+READ = 1
+"""libev's flag for "readable"."""
+
+
+class Heartbeat:
+    """Calls `beat` whenever nothing was sent for `interval_s` seconds, and `left` when the client has closed.
+
+    `last_sent` returns the loop's time of the last write. Without a socket that is ours to watch, only the beats are kept, and
+    the write of a beat finds out who left.
+    """
+
+    def __init__(
+        self,
+        interval_s: float,
+        connection: socket.socket | None,
+        last_sent: Callable[[], float],
+        beat: Callable[[], object],
+        left: Callable[[], object],
+    ) -> None:
+        self._interval_s = interval_s
+        # gevent's socket would wait where we only want to look; the one inside it is non-blocking.
+        self._connection: Any = getattr(connection, "_sock", connection)
+        self._last_sent = last_sent
+        self._beat = beat
+        self._left = left
+        self._loop = get_hub().loop
+        self._timer: Any = None
+        self._watcher: Any = None if connection is None else self._loop.io(connection.fileno(), READ)
+        self._greenlet = spawn_raw(self._run)
+
+    def stop(self) -> None:
+        """End it. The watchers at once: by the next turn of the loop the socket's number may belong to another one."""
+        self._stop_timer()
+        self._stop_watching()
+        if not self._greenlet.dead:
+            self._loop.run_callback(self._greenlet.throw)
+
+    def _run(self) -> None:
+        hub = get_hub()
+        if self._watcher is not None:
+            self._watcher.start(getcurrent().switch, self._on_readable)
+        self._look_again(self._interval_s)
+        try:
+            while True:
+                hub.switch()()
+        finally:
+            # Stopped before it had begun, it has only now started a timer, which would keep the whole stream in memory.
+            self._stop_timer()
+
+    def _look_again(self, after_s: float) -> None:
+        self._timer = self._loop.timer(after_s)
+        self._timer.start(getcurrent().switch, self._on_timer)
+
+    def _on_timer(self) -> None:
+        silence_s = self._loop.now() - self._last_sent()
+        if silence_s < self._interval_s - 0.001:
+            # Exactly when the silence could be long enough: otherwise it might last for two intervals.
+            self._look_again(self._interval_s - silence_s)
+        else:
+            self._look_again(self._interval_s)
+            self._beat()
+
+    def _on_readable(self) -> None:
+        try:
+            rest = self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            rest = b""
+        # Bytes are a pipelined request, read after the stream; until then the socket stays readable and tells nothing more.
+        self._stop_watching()
+        if not rest:
+            self._left()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+
+    def _stop_watching(self) -> None:
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher.close()
+            self._watcher = None

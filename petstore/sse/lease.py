@@ -1,0 +1,125 @@
+"""Leases, and jobs that run in one worker at a time under one.
+
+A lease is a row that names its holder and expires by itself, so a holder that was killed blocks nobody for longer than
+LEASE_S. Holding one is an optimisation against doing work twice at once, never the proof that a step is done once: that is
+the transaction of the step itself.
+
+Must not know what a job does.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+
+from sqlalchemy import Column, Connection, String, Table, delete, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from petstore.sse.error import LogUnavailable
+from petstore.sse.event_log import EventLog, Transaction
+from petstore.sse.sql_event_log import _ID, metadata
+
+LEASE_S = 3.0
+"""How long a lease lasts. It bounds how long work rests after its worker was killed; a holder renews three times as often."""
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(60), primary_key=True),
+    Column("holder", String(40), nullable=False),
+    Column("expires_at", _ID, nullable=False),
+)
+"""`expires_at` in microseconds since 1970."""
+
+logger = logging.getLogger(__name__)
+
+
+class Lease:
+    """The right to do the work called `name`, for this object alone while it holds it."""
+
+    def __init__(self, log: EventLog, name: str) -> None:
+        self._log = log
+        self._name = name
+        self._holder = secrets.token_hex(16)
+        self._renew_at = 0.0
+        self.free_in_s = 0.0
+        """After a `take` in vain: how long the lease of the other one lasts, if he doesn't renew it."""
+
+    def take(self) -> bool:
+        """Take or renew the lease. Returns whether it is ours now. Raises LogUnavailable."""
+        if time.monotonic() < self._renew_at:
+            return True
+        if not self._renew_at:
+            # Whoever waits for a lease only looks: a write lock for each worker and job every second would be felt.
+            self.free_in_s = self._log.query(self._left_of_another)
+            if self.free_in_s > 0:
+                return False
+        asked_at = time.monotonic()
+        taken = self._log.write(self._take)
+        self._renew_at = asked_at + LEASE_S / 3 if taken else 0.0
+        return taken
+
+    def _left_of_another(self, connection: Connection) -> float:
+        query = select(leases.c.expires_at).where(leases.c.name == self._name, leases.c.holder != self._holder)
+        expires_at = connection.execute(query).scalar()
+        return 0.0 if expires_at is None else max(0.0, expires_at / 1e6 - time.time())
+
+    def _take(self, transaction: Transaction) -> bool:
+        # The time is looked at under the lock: a write may have waited for longer than the lease lasts.
+        now = time.time_ns() // 1000
+        row = upsert(leases).values(name=self._name, holder=self._holder, expires_at=now + int(LEASE_S * 1e6))
+        statement = row.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"holder": row.excluded.holder, "expires_at": row.excluded.expires_at},
+            where=(leases.c.holder == self._holder) | (leases.c.expires_at < now),
+        )
+        return transaction.connection.execute(statement).rowcount == 1
+
+    def release(self) -> None:
+        """Let the next one have it at once, if it may be ours. Raises LogUnavailable."""
+        if not self._renew_at:
+            return
+        self._renew_at = 0.0
+        statement = delete(leases).filter_by(name=self._name, holder=self._holder)
+        self._log.write(lambda transaction: transaction.connection.execute(statement))
+
+
+class Job:
+    """Work that goes on in one worker at a time: `work()` does what is due and returns the seconds to the next call.
+
+    The thread (a greenlet under gevent) belongs to this object; `stop` ends it.
+    """
+
+    def __init__(self, log: EventLog, name: str, work: Callable[[], float]) -> None:
+        self._lease = Lease(log, name)
+        self._name = name
+        self._work = work
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"job {name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin. A job is started once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the work after the step that is being done, and give the lease back."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                pause_s = min(self._work(), LEASE_S / 3) if self._lease.take() else self._lease.free_in_s + 0.01
+            except LogUnavailable as error:
+                logger.warning("job %s waits: %s", self._name, error)
+                pause_s = 1.0
+            except Exception:
+                logger.exception("job %s failed and will be tried again", self._name)
+                pause_s = 1.0
+            self._stopping.wait(pause_s)
+        try:
+            self._lease.release()
+        except LogUnavailable as error:
+            logger.warning("job %s could not give its lease back, which expires by itself: %s", self._name, error)

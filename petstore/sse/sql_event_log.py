@@ -1,0 +1,202 @@
+"""The event log in SQL tables, beside the tables of whoever uses it. Implements `event_log.EventLog` on a SQLite file.
+
+Must not decide who may read what, nor keep events in memory: that is the feed's.
+"""
+
+import heapq
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from petstore.sse.database import Database
+from petstore.sse.doorbell import Doorbell
+from petstore.sse.event import ENDINGS, Draft, Event, dump
+from petstore.sse.event_log import Extent, Transaction
+
+T = TypeVar("T")
+
+metadata = MetaData()
+"""The tables of the streaming core; a product migrates them together with its own."""
+
+_ID = BigInteger().with_variant(Integer, "sqlite")  # SQLite stores a row by its key only when that is an INTEGER.
+
+clock = Table(
+    "event_clock",
+    metadata,
+    Column("origin", _ID, primary_key=True, autoincrement=False),
+    Column("last_id", _ID, nullable=False),
+    Column("trimmed_id", _ID, nullable=False),
+)
+"""One row. Its lock, held to the commit, is what makes commit order id order."""
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", _ID, primary_key=True, autoincrement=False),
+    Column("topic", String(200), nullable=False),
+    Column("type", String(60), nullable=False),
+    Column("data", Text, nullable=False),
+    Index("events_topic_id", "topic", "id"),
+)
+
+trims = Table(
+    "event_trims",
+    metadata,
+    Column("topic", String(200), primary_key=True),
+    Column("last_id", _ID, nullable=False),
+)
+"""For each topic that retention has cut: the newest id that it removed."""
+
+
+def create_log(connection: Connection) -> None:
+    """Start the clock of a new log. Its tables exist; a clock that already runs is left alone."""
+    if connection.execute(select(clock.c.origin)).first() is None:
+        now = _now()
+        connection.execute(insert(clock).values(origin=now, last_id=now, trimmed_id=0))
+
+
+class SqlEventLog:
+    """See `event_log.EventLog` for the contract."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path)
+        self._doorbell = Doorbell(path.with_name(path.name + "-followers"))
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        def transact(connection: Connection) -> tuple[T, bool]:
+            transaction = SqlTransaction(connection)
+            return work(transaction), transaction.appended
+
+        result, appended = self._database.write(transact)
+        if appended:
+            self._doorbell.ring()
+        return result
+
+    def query(self, work: Callable[[Connection], T]) -> T:
+        return self._database.read(work)
+
+    def read(self, topics: Collection[str] | None, after: int, limit: int) -> list[Event]:
+        return self.query(lambda connection: _read(connection, topics, after, limit))
+
+    def wait(self, timeout_s: float) -> bool:
+        return self._doorbell.wait(timeout_s)
+
+    def head(self, connection: Connection | None = None) -> int:
+        if connection is None:
+            return self.query(self.head)
+        last_id: int = connection.execute(select(clock.c.last_id)).scalar_one()
+        return last_id
+
+    def origin(self) -> int:
+        # Not remembered: the file may be replaced by another log while we run.
+        origin: int = self.query(lambda connection: connection.execute(select(clock.c.origin)).scalar_one())
+        return origin
+
+    def extents(self, topics: Collection[str]) -> Mapping[str, Extent]:
+        return self.query(lambda connection: {topic: _extent(connection, topic) for topic in topics})
+
+    def topic_of(self, id: int) -> str | None:
+        return self.query(lambda connection: connection.execute(select(events.c.topic).filter_by(id=id)).scalar())
+
+    def trim(self, before: int, limit: int) -> int:
+        return self._database.write(lambda connection: _trim(connection, before, limit))
+
+    def forget(self, transaction: Transaction, topics: Collection[str]) -> None:
+        for table in (events, trims):
+            transaction.connection.execute(delete(table).where(table.c.topic.in_(topics)))
+
+    def close(self) -> None:
+        self._doorbell.close()
+        self._database.close()
+
+
+class SqlTransaction:
+    """See `event_log.Transaction` for the contract."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.appended = False
+
+    def append(self, drafts: Sequence[Draft]) -> list[Event]:
+        if not drafts:
+            return []
+        count = len(drafts)
+        # The bump comes from the row, not from Python, so that it holds against every other writer of this database.
+        last_id = self.connection.execute(
+            update(clock).values(last_id=func.max(clock.c.last_id + count, _now() + count - 1)).returning(clock.c.last_id)
+        ).scalar_one()
+        appended = [
+            Event(id, draft.topic, draft.type, dump(draft.data)) for id, draft in enumerate(drafts, start=last_id - count + 1)
+        ]
+        rows = [{"id": event.id, "topic": event.topic, "type": event.type, "data": event.data} for event in appended]
+        self.connection.execute(insert(events), rows)
+        self.appended = True
+        return appended
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+def _read(connection: Connection, topics: Collection[str] | None, after: int, limit: int) -> list[Event]:
+    page = select(events).where(events.c.id > after).order_by(events.c.id).limit(limit)
+    if topics is None:
+        return [Event(*row) for row in connection.execute(page)]
+    # One query a topic, each along its index. A single one with IN would sort everything after the cursor to find a page.
+    pages = ([Event(*row) for row in connection.execute(page.where(events.c.topic == topic))] for topic in dict.fromkeys(topics))
+    return list(heapq.merge(*pages, key=lambda event: event.id))[:limit]
+
+
+def _extent(connection: Connection, topic: str) -> Extent:
+    trimmed = connection.execute(select(trims.c.last_id).filter_by(topic=topic)).scalar()
+    oldest = connection.execute(select(func.min(events.c.id)).filter_by(topic=topic)).scalar()
+    last = connection.execute(
+        select(events.c.id, events.c.type).filter_by(topic=topic).order_by(events.c.id.desc()).limit(1)
+    ).first()
+    final = last.id if last is not None and last.type in ENDINGS else None
+    return Extent(trimmed or 0, oldest, final)
+
+
+def _trim(connection: Connection, before: int, limit: int) -> int:
+    # All below the clock's trimmed_id was looked at before: what is left there are the events that ended a topic, which stay.
+    trimmed_id = connection.execute(select(clock.c.trimmed_id)).scalar_one()
+    page = (
+        select(events.c.id, events.c.topic, events.c.type)
+        .where(events.c.id > trimmed_id, events.c.id < before)
+        .order_by(events.c.id)
+        .limit(limit)
+    )
+    rows = connection.execute(page).all()
+    if not rows:
+        return 0
+    connection.execute(update(clock).values(trimmed_id=rows[-1].id))
+    newest = {row.topic: row.id for row in rows if row.type not in ENDINGS}
+    if newest:
+        connection.execute(
+            delete(events).where(events.c.id > trimmed_id, events.c.id <= rows[-1].id, events.c.type.not_in(ENDINGS))
+        )
+        record = upsert(trims)
+        connection.execute(
+            record.on_conflict_do_update(index_elements=["topic"], set_={"last_id": record.excluded.last_id}),
+            [{"topic": topic, "last_id": id} for topic, id in newest.items()],
+        )
+    return len(rows)

@@ -1,0 +1,13 @@
+"""The WSGI entry point: `gunicorn -c gunicorn.conf.py wsgi:app`.
+
+Patching comes before every other import: a module that has already taken a blocking lock or socket keeps it.
+"""
+
+# ruff: noqa: E402
+from gevent import monkey
+
+monkey.patch_all()
+
+from app import create_app
+
+app = create_app()
