@@ -13,8 +13,9 @@ from petstore import api
 from petstore.ai import ContentRecommender, Runs
 from petstore.api.problem import describe
 from petstore.api.services import Services
+from petstore.migrations import migrate
 from petstore.settings import Settings, load
-from petstore.shop import Demo, Fulfilment, migrate, seed_shop
+from petstore.shop import Demo, Fulfilment, seed_shop
 from petstore.sse import Admission, Background, EventLog, Feed, Job, Retention, SqlEventLog, Terms
 
 

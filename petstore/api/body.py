@@ -13,7 +13,7 @@ from flask import request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from petstore.api.error import Code, FieldError, InvalidBody, InvalidRequest
 from petstore.api.identifier import read_customer_id, read_uuid
@@ -89,7 +89,7 @@ def _read() -> bytes:
     request.max_content_length = MAX_BODY + 1
     try:
         content = request.get_data(cache=False)
-    except HTTPException:
+    except RequestEntityTooLarge:
         raise
     except Exception as error:
         # A server's errors for a badly framed body have no class in common; gunicorn's are not even OSErrors.

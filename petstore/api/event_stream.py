@@ -30,7 +30,7 @@ def admit_stream() -> None:
     if "Accept" in request.headers and not request.accept_mimetypes.quality(CONTENT_TYPE):
         raise NotAcceptable(f"This resource is a stream of events: {CONTENT_TYPE}.")
     parts = services()
-    reason = "draining" if parts.feed.draining else "full" if parts.admission.full else None
+    reason = parts.refusing
     if reason is None:
         return
     if any(media_type == CONTENT_TYPE for media_type, _ in request.accept_mimetypes):

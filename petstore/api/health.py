@@ -24,13 +24,7 @@ def tell_health() -> Response:
 def tell_readiness() -> Response:
     """Say whether this worker takes new streams; LogUnavailable becomes a 503 by itself."""
     services().log.head()
-    reason = _refusal()
+    reason = services().refusing
     if reason is None:
         return jsonify(status="ok")
     return problem(503, f"the server takes no new streams: it is {reason}", headers={"Retry-After": str(RETRY_AFTER_S)})
-
-
-def _refusal() -> str | None:
-    if services().feed.draining:
-        return "draining"
-    return "full" if services().admission.full else None

@@ -23,6 +23,11 @@ class Services:
     terms: Terms
     runs: Runs
 
+    @property
+    def refusing(self) -> str | None:
+        """Why no new stream is taken just now: `draining` or `full`; None when one is."""
+        return "draining" if self.feed.draining else "full" if self.admission.full else None
+
 
 def services() -> Services:
     """Return the services of the application that handles the current request."""

@@ -41,7 +41,6 @@ from petstore.shop.pets import Species as Species
 from petstore.shop.pets import all_pets as all_pets
 from petstore.shop.pets import get_pet as get_pet
 from petstore.shop.pets import list_pets as list_pets
-from petstore.shop.schema import migrate as migrate
 from petstore.shop.seed import DemoIds as DemoIds
 from petstore.shop.seed import demo_ids as demo_ids
 from petstore.shop.seed import seed_shop as seed_shop

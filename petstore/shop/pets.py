@@ -160,7 +160,7 @@ def read_page(connection: Connection, filter: PetFilter, page: int, limit: int) 
     total = connection.execute(select(func.count()).select_from(pets).where(*wanted)).scalar_one()
     # A page far beyond the end must not overflow the database's integers.
     offset = min((page - 1) * limit, total)
-    # The page is found in the index and only then read: sorting whole rows, descriptions and all, takes ten times as long.
+    # The page is found in the index and only then read: to sort whole rows, descriptions and all, takes ten times as long.
     ids = select(pets.c.id).where(*wanted).order_by(pets.c.id).limit(limit).offset(offset)
     rows = connection.execute(select(pets).where(pets.c.id.in_(ids)).order_by(pets.c.id))
     return Page([pet_from(row) for row in rows], page, limit, total)

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
-from petstore.sse.error import LogUnavailable
+from petstore.sse.error import Error, LogUnavailable
 
 T = TypeVar("T")
 
@@ -98,6 +98,10 @@ class _Lane:
             try:
                 with connection.begin():
                     result = work(connection)
+            except Error:
+                # A rule said no, and the transaction is rolled back: the connection is as good as before.
+                self._idle.append((file, connection))
+                raise
             except BaseException:
                 # A new connection costs a millisecond, a doubtful one costs a night.
                 connection.close()

@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     delete,
     func,
     insert,
@@ -65,6 +66,13 @@ trims = Table(
     Column("last_id", _ID, nullable=False),
 )
 """For each topic that retention has cut: the newest id that it removed."""
+
+# What every stream asks, built once: building a statement takes longer than SQLite takes to answer it.
+_PAGE = select(events).where(events.c.id > bindparam("after")).order_by(events.c.id).limit(bindparam("limit"))
+_PAGE_OF_TOPIC = _PAGE.where(events.c.topic == bindparam("topic"))
+_TRIMMED = select(trims.c.last_id).where(trims.c.topic == bindparam("topic"))
+_OLDEST = select(func.min(events.c.id)).where(events.c.topic == bindparam("topic"))
+_NEWEST = select(events.c.id, events.c.type).where(events.c.topic == bindparam("topic")).order_by(events.c.id.desc()).limit(1)
 
 
 def create_log(connection: Connection) -> None:
@@ -122,7 +130,7 @@ class SqlEventLog:
 
     def forget(self, transaction: Transaction, topics: Collection[str]) -> None:
         for table in (events, trims):
-            transaction.connection.execute(delete(table).where(table.c.topic.in_(topics)))
+            transaction.connection.execute(delete(table).where(table.c.topic.in_(list(topics))))
 
     def close(self) -> None:
         self._doorbell.close()
@@ -158,21 +166,22 @@ def _now() -> int:
 
 
 def _read(connection: Connection, topics: Collection[str] | None, after: int, limit: int) -> list[Event]:
-    page = select(events).where(events.c.id > after).order_by(events.c.id).limit(limit)
+    page = {"after": after, "limit": limit}
     if topics is None:
-        return [Event(*row) for row in connection.execute(page)]
+        return [Event(*row) for row in connection.execute(_PAGE, page)]
     # One query a topic, each along its index. A single one with IN would sort everything after the cursor to find a page.
-    pages = ([Event(*row) for row in connection.execute(page.where(events.c.topic == topic))] for topic in dict.fromkeys(topics))
+    pages = (
+        [Event(*row) for row in connection.execute(_PAGE_OF_TOPIC, {**page, "topic": topic})] for topic in dict.fromkeys(topics)
+    )
     return list(heapq.merge(*pages, key=lambda event: event.id))[:limit]
 
 
 def _extent(connection: Connection, topic: str) -> Extent:
-    trimmed = connection.execute(select(trims.c.last_id).filter_by(topic=topic)).scalar()
-    oldest = connection.execute(select(func.min(events.c.id)).filter_by(topic=topic)).scalar()
-    last = connection.execute(
-        select(events.c.id, events.c.type).filter_by(topic=topic).order_by(events.c.id.desc()).limit(1)
-    ).first()
-    final = last.id if last is not None and last.type in ENDINGS else None
+    this = {"topic": topic}
+    trimmed = connection.execute(_TRIMMED, this).scalar()
+    oldest = connection.execute(_OLDEST, this).scalar()
+    newest = connection.execute(_NEWEST, this).first()
+    final = newest.id if newest is not None and newest.type in ENDINGS else None
     return Extent(trimmed or 0, oldest, final)
 
 

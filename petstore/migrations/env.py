@@ -1,4 +1,4 @@
-"""Runs migrations for Alembic, on the connection and in the transaction that `petstore.shop.schema` hands over.
+"""Runs migrations for Alembic, on the connection and in the transaction that `petstore.migrations.schema` hands over.
 
 Must not connect by itself. Migrations are numbered and written by hand: a test holds what they make against the tables
 that the code describes, and says what is missing.

@@ -1,4 +1,4 @@
-"""Creates the database and brings its tables up to date, by the migrations in `petstore/shop/migrations`.
+"""Creates the database and brings its tables up to date, by the migrations in `petstore/migrations`.
 
 `migrate` runs once where a server starts, before anything forks. Alembic is imported only where there is something to
 do: most starts find nothing, and the import costs more than all the rest.
@@ -45,7 +45,7 @@ def migrate(path: Path) -> None:
 
 def newest_version() -> str:
     """Return the newest migration's number: the digits that its file's name begins with."""
-    names = [entry.name for entry in files("petstore.shop").joinpath("migrations/versions").iterdir()]
+    names = [entry.name for entry in files("petstore.migrations").joinpath("versions").iterdir()]
     return max(match[0] for name in names if (match := re.match("[0-9]{4}(?=_.*[.]py$)", name)))
 
 
@@ -54,7 +54,7 @@ def _upgrade(connection: Connection) -> None:
     from alembic.config import Config
 
     config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", "petstore.shop:migrations")
+    config.set_main_option("script_location", "petstore:migrations")
     config.set_main_option("path_separator", "os")
     command.upgrade(config, "head")
 

@@ -1,4 +1,4 @@
-"""The shop and its event log.
+"""The shop, its event log, and runs of recommendations.
 
 Written out rather than made from the code's tables: those will change, and what this migration makes must not.
 """
@@ -29,6 +29,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop every table, with all that is in them."""
     for table in (
+        "runs",
         "demo_orders",
         "orders",
         "likes",

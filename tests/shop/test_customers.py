@@ -1,0 +1,29 @@
+"""Customers are found with what they look for and like."""
+
+import pytest
+
+from petstore.shop import Customer, CustomerNotFound, Preferences, Size, Species, find_customer, get_customer
+from petstore.sse import EventLog
+
+
+def test_a_customer_has_preferences_and_likes_in_order(log: EventLog):
+    assert get_customer(log, "user-456") == Customer(
+        "user-456",
+        "catherine.m",
+        "catherine.mensah@example.com",
+        "Catherine",
+        "Mensah",
+        Preferences((Species.CAT,), (Size.SMALL, Size.MEDIUM), ("affectionate", "gentle", "cuddly"), 60000, None),
+        (
+            "019b4127-e295-7be4-976e-b77988a8b015",
+            "019b41cf-e51b-7fe7-ac1b-810d1e96f5d6",
+            "019b4190-c78c-7357-ac62-5d87ffde20c0",
+        ),
+    )
+
+
+def test_an_unknown_customer_is_refused_by_name(log: EventLog):
+    with pytest.raises(CustomerNotFound) as refusal:
+        get_customer(log, "user-457")
+    assert refusal.value.customer_id == "user-457"
+    assert log.query(lambda connection: find_customer(connection, "user-457")) is None
