@@ -79,6 +79,10 @@ class Settings:
     drain_spread_s: float = 5
     """Over how many seconds the clients of a draining worker are told to come back, 0 to 300: not all at once."""
 
+    stuck_s: float = 60
+    """Seconds for which a client may take nothing while there is something for it, 1 to 3600. Then it's cut off: it holds
+    memory and a place, and if it's alive it comes back and loses nothing."""
+
     workers: int = 2
     """Worker processes, 1 to 64, from WEB_CONCURRENCY. Each takes a core when busy; more than cores gains nothing."""
 
@@ -218,6 +222,7 @@ _SETTINGS: dict[str, tuple[str, _Rule]] = {
     ),
     "retry_ms": ("PETSTORE_RETRY_MS", _number(int, 100, 60_000, "milliseconds")),
     "drain_spread_s": ("PETSTORE_DRAIN_SPREAD_S", _number(float, 0, 300, "seconds")),
+    "stuck_s": ("PETSTORE_STUCK_S", _number(float, 1, 3600, "seconds")),
     "workers": ("WEB_CONCURRENCY", _number(int, 1, 64, "worker processes")),
     "var_directory": ("PETSTORE_VAR", _Rule("the path of a directory", _parse_directory)),
 }

@@ -39,6 +39,7 @@ def test_every_setting_but_the_secret_has_a_default():
         "cors_origins": (),
         "retry_ms": 2000,
         "drain_spread_s": 5,
+        "stuck_s": 60,
         "workers": 2,
         "var_directory": PROJECT_ROOT / "var",
     }

@@ -4,7 +4,7 @@ Must not know which streams there are.
 """
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask import Response, abort, request
@@ -43,13 +43,17 @@ def requested_form(with_topic: bool = False) -> Form:
     return Form(named=choice("events", ("named", "unnamed"), "named") == "named", with_topic=with_topic)
 
 
-def stream_response(selection: Selection, opening: Opening) -> Response:
-    """Return the response whose body is this stream; 204, which stops an EventSource, when nothing can follow."""
+def stream_response(selection: Selection, opening: Opening, snapshot: Callable[[str], str]) -> Response:
+    """Return the response whose body is this stream; 204, which stops an EventSource, when nothing can follow.
+
+    `snapshot` returns the URL whose body restores the state of a topic after a gap.
+    """
     if opening.ended:
         return Response(status=204)
     parts = services()
     parts.feed.start()
-    return _response(Stream(parts.feed, parts.admission, parts.terms, selection, opening, _connection()))
+    chunked = request.environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
+    return _response(Stream(parts.feed, parts.admission, parts.terms, selection, opening, snapshot, _connection(), chunked))
 
 
 def _response(body: Iterable[bytes]) -> Response:

@@ -26,7 +26,7 @@ def stream_recommendations() -> Response:
     customer_id, form = customer_identifier("userId"), requested_form()
     run, opening = _find_run(customer_id, requested())
     snapshot = url_for("recommendations.get_recommendations", userId=customer_id)
-    return stream_response(Selection((run.topic,), lambda _: snapshot, form), opening)
+    return stream_response(Selection((run.topic,), form), opening, lambda _: snapshot)
 
 
 @blueprint.get("")

@@ -3,7 +3,7 @@
 Views choose topics and say where a stream begins; the streaming core does the rest.
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 from flask import Blueprint, Response, request, url_for
 
@@ -30,8 +30,8 @@ MAX_TOPICS = 20
 def stream_inventory() -> Response:
     """Stream changes of stock and price, of all pets or of `petId`, from now on."""
     admit_stream()
-    selection = Selection((INVENTORY_TOPIC,), snapshot_url, requested_form(), _wanted())
-    return stream_response(selection, open_at(services().log, selection.topics, requested(), None))
+    selection = Selection((INVENTORY_TOPIC,), requested_form(), _wanted())
+    return stream_response(selection, open_at(services().log, selection.topics, requested(), None), snapshot_url)
 
 
 @blueprint.get("/orders/<order_id>/status/stream")
@@ -39,16 +39,16 @@ def stream_order(order_id: str) -> Response:
     """Stream an order's whole progress, from its payment to its end."""
     admit_stream()
     order = get_order(services().log, identifier("orderId", order_id))
-    selection = Selection((order_topic(order.id),), snapshot_url, requested_form())
-    return stream_response(selection, open_at(services().log, selection.topics, requested(), 0))
+    selection = Selection((order_topic(order.id),), requested_form())
+    return stream_response(selection, open_at(services().log, selection.topics, requested(), 0), snapshot_url)
 
 
 @blueprint.get("/stream")
 def stream_topics() -> Response:
     """Stream several topics over one connection, from now on; each event's data names its topic."""
     admit_stream()
-    selection = Selection(_topics(), snapshot_url, requested_form(with_topic=True))
-    return stream_response(selection, open_at(services().log, selection.topics, requested(), None))
+    selection = Selection(_topics(), requested_form(with_topic=True))
+    return stream_response(selection, open_at(services().log, selection.topics, requested(), None), snapshot_url)
 
 
 def snapshot_url(topic: str) -> str:
@@ -60,14 +60,25 @@ def snapshot_url(topic: str) -> str:
     return url_for("inventory.get_inventory")
 
 
-def _wanted() -> Callable[[Event], bool] | None:
-    """Return the test for the events that `types` and `petId` ask for, or None when all are wanted."""
+@dataclass(frozen=True, slots=True)
+class InventoryFilter:
+    """The test for the events that one client wants: of these types (none: of all), and of this pet (None: of every one).
+
+    A value, so that streams which want the same are sent the same bytes.
+    """
+
+    types: frozenset[str]
+    pet_id: str | None
+
+    def __call__(self, event: Event) -> bool:
+        return (not self.types or event.type in self.types) and self.pet_id in (None, event.value()["petId"])
+
+
+def _wanted() -> InventoryFilter | None:
     types = frozenset(choices("types", TYPES))
     pet_id = request.args.get("petId")
-    if pet_id is None:
-        return None if not types else lambda event: event.type in types
-    pet = get_pet(services().log, identifier("petId", pet_id))
-    return lambda event: (not types or event.type in types) and event.value()["petId"] == pet.id
+    pet = None if pet_id is None else get_pet(services().log, identifier("petId", pet_id))
+    return InventoryFilter(types, pet.id if pet else None) if types or pet else None
 
 
 def _topics() -> tuple[str, ...]:

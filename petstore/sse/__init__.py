@@ -27,13 +27,12 @@ from petstore.sse.event import Form as Form
 from petstore.sse.event_log import EventLog as EventLog
 from petstore.sse.event_log import Transaction as Transaction
 from petstore.sse.feed import Feed as Feed
-from petstore.sse.feed import Subscription as Subscription
 from petstore.sse.lease import Job as Job
 from petstore.sse.retention import Retention as Retention
+from petstore.sse.selection import Selection as Selection
 from petstore.sse.sql_event_log import SqlEventLog as SqlEventLog
 from petstore.sse.sql_event_log import create_log as create_log
 from petstore.sse.sql_event_log import metadata as metadata
-from petstore.sse.stream import Selection as Selection
 from petstore.sse.stream import Stream as Stream
 from petstore.sse.stream import Terms as Terms
 from petstore.sse.stream import goodbye as goodbye

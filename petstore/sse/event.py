@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from petstore.sse.error import InvalidEvent
@@ -71,10 +72,14 @@ class Event:
     data: str
     _frames: dict[Form, bytes] = field(default_factory=dict, repr=False, compare=False)
 
-    def value(self) -> dict[str, Any]:
-        """Return the data as Python values."""
-        value: dict[str, Any] = json.loads(self.data)
-        return value
+    @property
+    def ends(self) -> bool:
+        """Whether nothing follows on the event's topic."""
+        return self.type in ENDINGS
+
+    def value(self) -> Mapping[str, Any]:
+        """Return the data as Python values, which are shared and must not be changed."""
+        return _parse(self.data)
 
     def encode(self, form: Form) -> bytes:
         """Return the event's frame. It is built once for each form, however many streams send it."""
@@ -89,6 +94,13 @@ class Event:
     def _data_with_topic(self) -> str:
         rest = self.data[1:].lstrip()
         return '{"topic":' + json.dumps(self.topic) + ("" if rest.startswith("}") else ",") + rest
+
+
+@lru_cache(maxsize=1024)
+def _parse(data: str) -> Mapping[str, Any]:
+    # Every filter of every stream asks for the value of the same new events.
+    value: Mapping[str, Any] = json.loads(data)
+    return value
 
 
 def dump(data: Mapping[str, Any]) -> str:

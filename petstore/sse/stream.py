@@ -3,16 +3,20 @@
 The server iterates it. All that it takes (a place in admission, one in the feed, the heartbeat greenlet) is taken when the
 iteration begins and given back when it ends, because a server may never begin: it doesn't for HEAD.
 
-The invariants. One writer: only the generator yields bytes; the heartbeat greenlet and the feed do no more than wake it. Order:
+The invariants. One writer at a time: the stream itself, or, while its subscription is parked, whoever pushes to that. Order:
 bytes go out in the order of ids. A client's cursor never passes what was sent: an event goes out whole, in one chunk, its id
 last. No connection of any pool is held between two chunks.
+
+Two paths, one meaning. Where the client's socket is ours to write to (`outlet` says where), everything after the first bytes
+goes straight to it; everywhere else every chunk is yielded to the server.
 
 Must not know Flask, a request, or what an event is about.
 """
 
+import contextlib
 import logging
 import random
-import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,9 +28,12 @@ from gevent.hub import get_hub
 from petstore.sse.admission import Admission
 from petstore.sse.cursor import Gap, Opening
 from petstore.sse.error import LogUnavailable
-from petstore.sse.event import ENDINGS, PLAIN, Event, Form, encode_comment, encode_control, encode_retry
-from petstore.sse.feed import Feed, Subscription
+from petstore.sse.event import Event, Form, encode_comment, encode_control, encode_retry
+from petstore.sse.feed import Feed
 from petstore.sse.heartbeat import Heartbeat
+from petstore.sse.outlet import Gone, Outlet, chunk, find_outlet
+from petstore.sse.selection import Selection
+from petstore.sse.subscription import Subscription
 
 MAX_CHUNK = 256 * 1024
 """Bytes after which a chunk is sent although more events wait. An event larger than that still goes out whole."""
@@ -35,6 +42,7 @@ RETRY_S = 1.0
 """How long a stream waits before it asks again a log that did not answer."""
 
 HEARTBEAT = encode_comment("heartbeat")
+HEARTBEAT_CHUNK = chunk(HEARTBEAT)
 
 logger = logging.getLogger(__name__)
 
@@ -44,32 +52,22 @@ class Terms:
     """What a server keeps to on all its streams.
 
     `retry_ms` is what clients are told to wait before they come back, `drain_spread_s` over how many seconds more they are
-    spread when many must come back at once, `failure` the data of the `error` event when a stream fails on our side.
+    spread when many must come back at once, `stuck_s` how long a client may take nothing while we have something for it, and
+    `failure` the data of the `error` event when a stream fails on our side.
     """
 
     heartbeat_s: float = 15.0
     retry_ms: int = 2000
     drain_spread_s: float = 5.0
+    stuck_s: float = 60.0
     failure: Mapping[str, Any] = field(default_factory=lambda: {"title": "Internal Server Error", "status": 500})
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """What one client wants to see: the topics, in which form, which of their events (`wanted` None: all).
-
-    `snapshot` returns the URL whose body restores the state of a topic after a gap.
-    """
-
-    topics: tuple[str, ...]
-    snapshot: Callable[[str], str]
-    form: Form = PLAIN
-    wanted: Callable[[Event], bool] | None = None
-
-
 class Stream:
-    """An iterable of chunks, each made of whole lines. `connection` is the client's socket, where the server shows it.
+    """An iterable of chunks, each made of whole lines.
 
-    `selection.snapshot` is called here and now, while the request is still at hand; `selection.wanted` later, without it.
+    `connection` is the client's socket, where the server shows it, and `chunked` whether the response is HTTP/1.1 and chunked.
+    `snapshot` returns the URL whose body restores the state of a topic; it's called here and now, while the request is at hand.
     """
 
     def __init__(
@@ -79,24 +77,31 @@ class Stream:
         terms: Terms,
         selection: Selection,
         opening: Opening,
-        connection: socket.socket | None = None,
+        snapshot: Callable[[str], str],
+        connection: Any = None,
+        chunked: bool = False,
     ) -> None:
         self._feed = feed
         self._admission = admission
         self._terms = terms
         self._selection = selection
         self._cursor = opening.cursor
-        self._gaps = b"".join(encode_control("gap", _gap(gap, selection)) for gap in opening.gaps)
-        self._connection = connection
+        gaps = [encode_control("gap", _gap(gap, selection.form, snapshot(gap.topic))) for gap in opening.gaps]
+        self._first = b"".join([encode_retry(terms.retry_ms), encode_comment("open"), *gaps])
         self._running = set(selection.topics) - opening.over
+        self._connection = connection
+        self._chunked = chunked
+        self._outlet: Outlet | None = None
         self._signal = Signal()
         self._left = False
         self._beat_due = False
         self._last_sent = 0.0
+        self._subscription: Subscription | None = None
         self._heartbeat: Heartbeat | None = None
         self._body: Iterator[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
+        self._outlet = find_outlet(self._connection, self._chunked, sys._getframe(1), self._terms.stuck_s)
         self._body = self._admitted()
         return self._body
 
@@ -111,37 +116,41 @@ class Stream:
             return
         with self._admission.place():
             # Before the first byte: whatever is appended after a client has seen that must reach it.
-            subscription = self._feed.subscribe(self._selection.topics, self._cursor, self._signal.set)
+            self._subscription = self._feed.subscribe(self._selection, self._cursor, self._signal.set)
             try:
                 self._note_sent()
-                yield encode_retry(self._terms.retry_ms) + encode_comment("open") + self._gaps
-                yield from self._chunks(subscription)
+                yield self._first
+                yield from self._chunks(self._subscription)
             except Exception:
                 logger.exception("a stream of %s failed", ", ".join(self._selection.topics))
-                yield encode_control("error", self._terms.failure)
+                with contextlib.suppress(Gone):
+                    yield from self._write(encode_control("error", self._terms.failure))
             finally:
-                subscription.close()
+                self._feed.leave(self._subscription)
                 if self._heartbeat is not None:
                     self._heartbeat.stop()
 
     def _chunks(self, subscription: Subscription) -> Iterator[bytes]:
-        while self._running:
-            # Cleared before we look, so that news which comes while we look wakes us again.
-            self._signal.clear()
-            if self._left:
-                return
-            if self._feed.draining:
-                yield goodbye(self._terms, "draining")
-                return
-            events = self._take(subscription)
-            if events:
-                yield from self._join(events)
-                gevent.sleep(0)  # A long replay takes turns with everybody else.
-            elif self._beat_due:
-                self._note_sent()
-                yield HEARTBEAT
-            else:
-                self._park(RETRY_S if events is None else None)
+        try:
+            while self._running:
+                # Cleared before we look, so that news which comes while we look wakes us again.
+                self._signal.clear()
+                if self._left:
+                    return
+                self._write_rest(subscription)
+                if self._feed.draining:
+                    yield from self._write(goodbye(self._terms, "draining"))
+                    return
+                events = self._take(subscription)
+                if events:
+                    yield from self._send(events)
+                    gevent.sleep(0)  # A long replay takes turns with everybody else.
+                elif self._beat_due:
+                    yield from self._write(HEARTBEAT)
+                else:
+                    self._park(subscription, RETRY_S if events is None else None)
+        except Gone:
+            self._left = True
 
     def _take(self, subscription: Subscription) -> list[Event] | None:
         try:
@@ -151,51 +160,69 @@ class Stream:
             logger.warning("a stream of %s waits: %s", ", ".join(self._selection.topics), error)
             return None
 
-    def _join(self, events: list[Event]) -> Iterator[bytes]:
-        wanted = self._selection.wanted
+    def _send(self, events: list[Event]) -> Iterator[bytes]:
         frames: list[bytes] = []
         size = 0
-        for event in events:
-            ends = event.type in ENDINGS
-            if ends:
-                self._running.discard(event.topic)
-            elif wanted is not None and not wanted(event):
-                continue
-            frames.append(event.encode(self._selection.form))
-            size += len(frames[-1])
+        for frame in self._selection.frames(events):
+            frames.append(frame)
+            size += len(frame)
             if size >= MAX_CHUNK:
-                self._note_sent()
-                yield b"".join(frames)
+                yield from self._write(b"".join(frames))
                 frames, size = [], 0
         if frames:
-            self._note_sent()
-            yield b"".join(frames)
+            yield from self._write(b"".join(frames))
+        self._running.difference_update(event.topic for event in events if event.ends)
 
-    def _park(self, timeout_s: float | None) -> None:
+    def _write(self, data: bytes) -> Iterator[bytes]:
+        """Send `data` as one chunk: through the outlet where there is one, otherwise as the next item of the body."""
+        self._note_sent()
+        if self._outlet is None:
+            yield data
+        else:
+            self._outlet.write(chunk(data))
+
+    def _write_rest(self, subscription: Subscription) -> None:
+        if subscription.rest is not None:
+            rest, subscription.rest = subscription.rest, None
+            assert self._outlet is not None
+            self._outlet.write(rest)
+
+    def _park(self, subscription: Subscription, timeout_s: float | None) -> None:
         if self._heartbeat is None:
             # Not before: a stream that ends without ever waiting should not pay for it.
-            self._heartbeat = Heartbeat(self._terms.heartbeat_s, self._connection, self._silent_since, self._beat, self._leave)
-        self._signal.wait(timeout_s)
+            self._heartbeat = Heartbeat(self._terms.heartbeat_s, self._connection, self._sent_at, self._beat, self._leave)
+        if timeout_s is None:
+            subscription.park(self._outlet)
+        try:
+            self._signal.wait(timeout_s)
+        finally:
+            subscription.unpark()
 
     def _note_sent(self) -> None:
         self._beat_due = False
         self._last_sent = get_hub().loop.now()
 
-    def _silent_since(self) -> float:
-        return self._last_sent
+    def _sent_at(self) -> float:
+        subscription = self._subscription
+        return max(self._last_sent, subscription.group.sent_at) if subscription and subscription.parked else self._last_sent
 
     def _beat(self) -> None:
-        self._beat_due = True
-        self._signal.set()
+        subscription = self._subscription
+        if subscription is not None and subscription.parked:
+            if subscription.push(HEARTBEAT_CHUNK, subscription.cursor):
+                self._note_sent()
+        else:
+            self._beat_due = True
+            self._signal.set()
 
     def _leave(self) -> None:
         self._left = True
         self._signal.set()
 
 
-def _gap(gap: Gap, selection: Selection) -> dict[str, Any]:
-    data = {"requestedId": gap.requested, "oldestId": gap.oldest_id, "snapshot": selection.snapshot(gap.topic)}
-    return {"topic": gap.topic, **data} if selection.form.with_topic else data
+def _gap(gap: Gap, form: Form, snapshot: str) -> dict[str, Any]:
+    data = {"requestedId": gap.requested, "oldestId": gap.oldest_id, "snapshot": snapshot}
+    return {"topic": gap.topic, **data} if form.with_topic else data
 
 
 def goodbye(terms: Terms, reason: str) -> bytes:

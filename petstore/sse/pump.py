@@ -1,0 +1,125 @@
+"""The pump: sends new events to all streams of a worker that wait for the same bytes.
+
+The invariants. One writer at a time: only a parked subscription is pushed to. Order, and nothing left out: a subscription is
+pushed to only when its cursor stands between the last pass's events and this one's, so it has had all before and none of these;
+any other one is woken and takes what it misses by itself. A cursor never passes what was sent.
+
+Encoding and framing are done once a pass for all streams that want the same (a group), so the cost of a delivery is that of
+its system call, whatever the number of topics or of streams that it doesn't concern. What came while a pass was under way
+goes out joined in the next one: nobody waits longer for it, and the more there is to do the cheaper each event gets.
+
+Must not know what an event is about.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+
+import gevent
+from gevent.hub import get_hub
+
+from petstore.sse.event import Event
+from petstore.sse.outlet import chunk
+from petstore.sse.selection import Selection
+from petstore.sse.subscription import Group, Subscription
+
+logger = logging.getLogger(__name__)
+
+MAX_SLICE = 256 * 1024
+"""Characters of event data that go out as one chunk: a bulk change of large events must not become one of a gigabyte."""
+
+TURN = 256
+"""Sends after which everything else in the worker gets its turn: about a millisecond."""
+
+
+class Pump:
+    """The groups of a worker, found by selection and by topic."""
+
+    def __init__(self) -> None:
+        self._groups: dict[Selection, Group] = {}
+        self._topics: dict[str, set[Group]] = {}
+        self.delivered = 0
+        """Events pushed since the start, counted once for each stream."""
+
+    def group(self, selection: Selection) -> Group:
+        """Return the group of all streams with this selection."""
+        group = self._groups.get(selection)
+        if group is None:
+            group = self._groups[selection] = Group(selection)
+            for topic in selection.topics:
+                self._topics.setdefault(topic, set()).add(group)
+        return group
+
+    def leave(self, subscription: Subscription) -> None:
+        """Forget a subscription; forgetting it twice does nothing."""
+        subscription.unpark()
+        group = subscription.group
+        group.members.discard(subscription)
+        if not group.members and self._groups.pop(group.selection, None) is not None:
+            for topic in group.selection.topics:
+                self._topics[topic].discard(group)
+                if not self._topics[topic]:
+                    del self._topics[topic]
+
+    def wake_all(self) -> None:
+        """Wake every stream."""
+        for group in tuple(self._groups.values()):
+            for subscription in tuple(group.members):
+                subscription.wake()
+
+    def pass_on(self, events: Iterable[Event]) -> None:
+        """Bring `events`, the next ones of the log, to every stream that wants them."""
+        of_group: dict[Group, list[Event]] = {}
+        for event in events:
+            for group in tuple(self._topics.get(event.topic, ())):
+                of_group.setdefault(group, []).append(event)
+        for group, its_events in of_group.items():
+            for some in _slices(its_events):
+                self._pass_to(group, some)
+
+    def _pass_to(self, group: Group, events: list[Event]) -> None:
+        since, first_id, last_id = group.last_id, events[0].id, events[-1].id
+        group.last_id = last_id
+        frames = self._frames(group, events)
+        if frames is None:
+            since = first_id
+        data = chunk(b"".join(frames)) if frames else b""
+        if data:
+            group.sent_at = get_hub().loop.now()
+        turn = TURN
+        for subscription in tuple(group.members):
+            if subscription.parked and since <= subscription.cursor < first_id:
+                if not data:
+                    subscription.cursor = last_id
+                elif subscription.push(data, last_id):
+                    self.delivered += len(frames or ())
+                turn -= 1
+                if not turn:
+                    turn = TURN
+                    gevent.sleep(0)
+            elif subscription.cursor < last_id:
+                subscription.wake()
+
+    def _frames(self, group: Group, events: list[Event]) -> list[bytes] | None:
+        """Return what to send; None when each stream must see to these events by itself."""
+        if any(event.ends for event in events):
+            return None  # A stream that ends has more to do than to send.
+        try:
+            return group.selection.frames(events)
+        except Exception:
+            # Its streams will meet the same error, and end with it. The other groups must get their events.
+            logger.exception("the filter of a stream of %s failed", ", ".join(group.selection.topics))
+            return None
+
+
+def _slices(events: list[Event]) -> Iterator[list[Event]]:
+    """Cut `events` so that no slice has much more than MAX_SLICE characters, unless a single event has."""
+    some: list[Event] = []
+    size = 0
+    for event in events:
+        some.append(event)
+        size += len(event.data)
+        if size >= MAX_SLICE:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
