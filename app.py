@@ -4,15 +4,15 @@ Making the application connects to nothing and starts nothing: that is for `prep
 background, in each worker.
 """
 
-import logging
-import sys
-
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from petstore import api
 from petstore.ai import ContentRecommender, Runs
+from petstore.api.metrics import Metrics
 from petstore.api.problem import describe
 from petstore.api.services import Services
+from petstore.logs import configure_logging
 from petstore.migrations import migrate
 from petstore.settings import Settings, load
 from petstore.shop import Demo, Fulfilment, seed_shop
@@ -24,11 +24,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or load()
     configure_logging(settings)
     app = Flask(__name__, static_folder=None)
+    if settings.proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)  # type: ignore[method-assign]
     log = SqlEventLog(settings.database_path)
-    feed = Feed(log)
+    feed = Feed(log, Metrics(settings.var_directory / "metrics"))
     runs = Runs(log, ContentRecommender(), settings.retention_h * 3600)
     terms = Terms(settings.heartbeat_s, settings.retry_ms, settings.drain_spread_s, settings.stuck_s, describe(500))
-    app.extensions["petstore"] = Services(settings, log, feed, Admission(settings.max_streams), terms, runs)
+    app.extensions["petstore"] = Services(
+        settings, log, feed, Admission(settings.max_streams, settings.max_streams_per_client), terms, runs
+    )
     background = Background(feed, jobs(settings, log, runs))
     app.extensions["petstore.background"] = background
 
@@ -65,13 +69,3 @@ def prepare(settings: Settings) -> None:
             seed_shop(log)
         finally:
             log.close()
-
-
-def configure_logging(settings: Settings) -> None:
-    """Log to standard error, a line each, at the level of the settings."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logger = logging.getLogger("petstore")
-    logger.handlers[:] = [handler]
-    logger.setLevel(settings.log_level)
-    logger.propagate = False

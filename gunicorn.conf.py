@@ -7,6 +7,8 @@ import resource
 import sys
 
 from app import prepare
+from petstore.api.metrics import clear, forget_worker
+from petstore.logs import configure_logging
 from petstore.settings import SettingsError, load
 
 try:
@@ -36,6 +38,8 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
 
 
 def on_starting(server):
+    configure_logging(settings)
+    clear(settings.var_directory / "metrics")
     prepare(settings)
 
 
@@ -43,7 +47,8 @@ def when_ready(server):
     if settings.demo:
         from petstore.api.introduction import introduce
 
-        print(introduce(settings), flush=True)
+        # Not the setting: port 0 has become another one by now.
+        print(introduce(settings, str(server.LISTENERS[0])), flush=True)
 
 
 def post_worker_init(worker):
@@ -56,3 +61,7 @@ def worker_exit(server, worker):
     application = getattr(worker, "wsgi", None)
     if application is not None:
         application.extensions["petstore.background"].stop()
+
+
+def child_exit(server, worker):
+    forget_worker(worker.pid)

@@ -1,8 +1,7 @@
 """What can be set from outside: `Settings`, made from PETSTORE_* variables and the standard WEB_CONCURRENCY.
 
-The only module that reads the environment; everything else is handed a Settings. It must not import anything of ours,
-nor touch a file at import: the demo's secret is made when settings are asked for. A value is either right or refused in
-one line: a server that starts with a setting it misread is worse than one that doesn't start.
+The only module that uses the environment; everything else is handed a Settings. It must not import anything of ours, nor
+touch a file at import. A value is either right or refused in one line: a setting misread is worse than a server not started.
 """
 
 import difflib
@@ -48,14 +47,19 @@ class Settings:
     """The shop and the event log: a file, since the workers share it. A relative path starts at the project root."""
 
     heartbeat_s: float = 15
-    """Seconds of silence before a comment shows that a stream is alive, 1 to 300. Clients and proxies give up on
-    silence, some after 5 s; under 1 s the heartbeats themselves would be the load."""
+    """Seconds of silence before a comment shows that a stream is alive, 1 to 300. Some clients give up after 5 s."""
 
     retention_h: float = 24
     """Hours that events are kept for clients that come back, up to 8760 (a year): the log must not grow for ever."""
 
     max_streams: int = 10_000
     """Streams that one worker serves, 1 to 100000; more are asked to come back later, so that memory stays bounded."""
+
+    max_streams_per_client: int = 1000
+    """How many of those one address or one customer may have, 1 to 100000: nobody takes every place."""
+
+    proxies: int = 0
+    """Proxies in front of us that add to X-Forwarded-For, 0 to 9. With too many, clients could choose their address."""
 
     fulfilment_step_s: float = 2
     """Seconds between two steps of an order that is being paid and shipped, 0 to 3600. Short, so that a demo moves."""
@@ -70,6 +74,9 @@ class Settings:
     log_level: str = "INFO"
     """The least serious log line that is written: DEBUG, INFO, WARNING or ERROR."""
 
+    log_format: str = "text"
+    """How it is written: text, or json with one object a line."""
+
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call us, separated by commas, or * for all. None by default: no CORS headers are sent."""
 
@@ -80,8 +87,7 @@ class Settings:
     """Over how many seconds the clients of a draining worker are told to come back, 0 to 300: not all at once."""
 
     stuck_s: float = 60
-    """Seconds for which a client may take nothing while there is something for it, 1 to 3600. Then it's cut off: it holds
-    memory and a place, and if it's alive it comes back and loses nothing."""
+    """Seconds for which a client may take nothing that we have for it, 1 to 3600. Then it's cut off; it loses nothing."""
 
     workers: int = 2
     """Worker processes, 1 to 64, from WEB_CONCURRENCY. Each takes a core when busy; more than cores gains nothing."""
@@ -116,6 +122,11 @@ class Settings:
 def load() -> Settings:
     """The settings of this process's environment."""
     return Settings.from_environment(os.environ)
+
+
+def share_counts(directory: Path) -> None:
+    """Tell prometheus-client, which knows no other way, that processes share their counts in this directory."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,17 +216,17 @@ _SECRET = _Rule(
 
 _SETTINGS: dict[str, tuple[str, _Rule]] = {
     "bind": ("PETSTORE_BIND", _Rule("host:port, [v6]:port or unix:path", _parse_bind)),
-    "database_url": (
-        "PETSTORE_DATABASE_URL",
-        _Rule("sqlite:///path of a file", _parse_database_url, _show_without_password),
-    ),
+    "database_url": ("PETSTORE_DATABASE_URL", _Rule("sqlite:///path of a file", _parse_database_url, _show_without_password)),
     "heartbeat_s": ("PETSTORE_HEARTBEAT_S", _number(float, 1, 300, "seconds")),
     "retention_h": ("PETSTORE_RETENTION_H", _number(float, 0, 8760, "hours", above=True)),
     "max_streams": ("PETSTORE_MAX_STREAMS", _number(int, 1, 100_000, "streams")),
+    "max_streams_per_client": ("PETSTORE_MAX_STREAMS_PER_CLIENT", _number(int, 1, 100_000, "streams")),
+    "proxies": ("PETSTORE_PROXIES", _number(int, 0, 9, "proxies")),
     "fulfilment_step_s": ("PETSTORE_FULFILMENT_STEP_S", _number(float, 0, 3600, "seconds")),
     "demo": ("PETSTORE_DEMO", _one_of(dict.fromkeys(_ON, True) | dict.fromkeys(_OFF, False))),
     "secret_key": ("PETSTORE_SECRET_KEY", _SECRET),
     "log_level": ("PETSTORE_LOG_LEVEL", _one_of({level: level for level in _LOG_LEVELS})),
+    "log_format": ("PETSTORE_LOG_FORMAT", _one_of({"TEXT": "text", "JSON": "json"})),
     "cors_origins": (
         "PETSTORE_CORS_ORIGINS",
         _Rule("* or origins such as https://shop.example, without a path, separated by commas", _parse_origins),
@@ -245,8 +256,7 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
     known = [variable for variable, _ in _SETTINGS.values()]
     for variable in sorted(environ):
         if variable.startswith("PETSTORE_") and variable not in known:
-            # Fields are compared, not variables: "PETSTORE_" would make every two alike, and PETSTORE_WORKERS finds
-            # WEB_CONCURRENCY.
+            # Fields are compared, not variables: "PETSTORE_" would make every two alike.
             close = difflib.get_close_matches(variable.removeprefix("PETSTORE_").lower(), _SETTINGS, n=1)
             advice = f"did you mean {_SETTINGS[close[0]][0]}?" if close else f"there are {', '.join(known)}"
             raise SettingsError(ascii(variable)[1:-1], "is not a setting", advice)

@@ -40,6 +40,9 @@ def test_every_setting_but_the_secret_has_a_default():
         "retry_ms": 2000,
         "drain_spread_s": 5,
         "stuck_s": 60,
+        "max_streams_per_client": 1000,
+        "proxies": 0,
+        "log_format": "text",
         "workers": 2,
         "var_directory": PROJECT_ROOT / "var",
     }

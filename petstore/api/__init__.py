@@ -6,13 +6,14 @@ Other rooms use `register`, and the Services that it needs.
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
-from petstore.api import health, inventory, orders, pets, recommendations, streams
+from petstore.api import health, inventory, metrics, orders, pets, recommendations, streams
 from petstore.api.cors import register_cors
 from petstore.api.problem import register_error_handlers
 from petstore.api.services import Services as Services
 
 BLUEPRINTS = (
     health.blueprint,
+    metrics.blueprint,
     inventory.blueprint,
     orders.blueprint,
     pets.blueprint,

@@ -21,21 +21,34 @@ HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 """Nobody on the way may keep, compress or collect what should be read at once. `Connection` is the server's to say."""
 
 
-def admit_stream() -> None:
-    """End the request here when the client takes no event streams (406) or the server takes no more of them.
+REFUSALS = {
+    "draining": "this server is about to end; another one takes new streams",
+    "full": "this server has no place for another stream",
+    "too-many": "this client has as many streams as it may",
+}
+
+
+def accept_event_stream() -> None:
+    """Raise NotAcceptable when the client's Accept header excludes event streams."""
+    if "Accept" in request.headers and not request.accept_mimetypes.quality(CONTENT_TYPE):
+        raise NotAcceptable(f"This resource is a stream of events: {CONTENT_TYPE}.")
+
+
+def admit_stream(customer_id: str | None = None) -> tuple[str, ...]:
+    """Return whom the stream is counted for, the client's address and the customer; or end the request, when there is no place.
 
     A client that names event streams in its Accept header may be a browser, whose EventSource would give up for good on a 503.
     So it gets a stream that says goodbye and when to come back.
     """
-    if "Accept" in request.headers and not request.accept_mimetypes.quality(CONTENT_TYPE):
-        raise NotAcceptable(f"This resource is a stream of events: {CONTENT_TYPE}.")
+    holders = tuple(f"{kind} {name}" for kind, name in (("address", request.remote_addr), ("user", customer_id)) if name)
     parts = services()
-    reason = parts.refusing
+    reason = parts.refusal(holders)
     if reason is None:
-        return
+        return holders
+    parts.feed.observer.refused(reason)
     if any(media_type == CONTENT_TYPE for media_type, _ in request.accept_mimetypes):
         abort(_response([goodbye(parts.terms, reason)]))
-    abort(problem(503, detail=f"The server takes no new streams: it is {reason}.", headers={"Retry-After": "2"}))
+    abort(problem(503, detail=REFUSALS[reason], headers={"Retry-After": "2"}))
 
 
 def requested_form(with_topic: bool = False) -> Form:
@@ -43,7 +56,7 @@ def requested_form(with_topic: bool = False) -> Form:
     return Form(named=choice("events", ("named", "unnamed"), "named") == "named", with_topic=with_topic)
 
 
-def stream_response(selection: Selection, opening: Opening, snapshot: Callable[[str], str]) -> Response:
+def stream_response(selection: Selection, opening: Opening, snapshot: Callable[[str], str], holders: tuple[str, ...]) -> Response:
     """Return the response whose body is this stream; 204, which stops an EventSource, when nothing can follow.
 
     `snapshot` returns the URL whose body restores the state of a topic after a gap.
@@ -53,7 +66,9 @@ def stream_response(selection: Selection, opening: Opening, snapshot: Callable[[
     parts = services()
     parts.feed.start()
     chunked = request.environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
-    return _response(Stream(parts.feed, parts.admission, parts.terms, selection, opening, snapshot, _connection(), chunked))
+    return _response(
+        Stream(parts.feed, parts.admission, parts.terms, selection, opening, snapshot, _connection(), chunked, holders)
+    )
 
 
 def _response(body: Iterable[bytes]) -> Response:

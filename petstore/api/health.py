@@ -24,7 +24,7 @@ def tell_health() -> Response:
 def tell_readiness() -> Response:
     """Say whether this worker takes new streams; LogUnavailable becomes a 503 by itself."""
     services().log.head()
-    reason = services().refusing
+    reason = services().refusal()
     if reason is None:
         return jsonify(status="ok")
     return problem(503, f"the server takes no new streams: it is {reason}", headers={"Retry-After": str(RETRY_AFTER_S)})

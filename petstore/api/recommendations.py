@@ -7,7 +7,7 @@ from flask import Blueprint, Response, jsonify, url_for
 
 from petstore.ai import Run
 from petstore.api.error import RunFailed
-from petstore.api.event_stream import admit_stream, requested_form, stream_response
+from petstore.api.event_stream import accept_event_stream, admit_stream, requested_form, stream_response
 from petstore.api.parameter import customer_identifier
 from petstore.api.resume import requested
 from petstore.api.services import services
@@ -22,11 +22,12 @@ TIMEOUT_S = 30.0
 @blueprint.get("/stream")
 def stream_recommendations() -> Response:
     """Stream the recommendations of a new run, or of the one that the client was cut off from."""
-    admit_stream()
+    accept_event_stream()
     customer_id, form = customer_identifier("userId"), requested_form()
+    holders = admit_stream(customer_id)
     run, opening = _find_run(customer_id, requested())
     snapshot = url_for("recommendations.get_recommendations", userId=customer_id)
-    return stream_response(Selection((run.topic,), form), opening, lambda _: snapshot)
+    return stream_response(Selection((run.topic,), form), opening, lambda _: snapshot, holders)
 
 
 @blueprint.get("")

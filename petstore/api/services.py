@@ -3,6 +3,7 @@
 Must not make or start anything.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask import current_app
@@ -23,10 +24,9 @@ class Services:
     terms: Terms
     runs: Runs
 
-    @property
-    def refusing(self) -> str | None:
-        """Why no new stream is taken just now: `draining` or `full`; None when one is."""
-        return "draining" if self.feed.draining else "full" if self.admission.full else None
+    def refusal(self, holders: Sequence[str] = ()) -> str | None:
+        """Return why no new stream is taken just now: `draining`, `full` or `too-many`; None when one is."""
+        return "draining" if self.feed.draining else self.admission.refusal(holders)
 
 
 def services() -> Services:

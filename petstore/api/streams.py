@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request, url_for
 
 from petstore.ai import RECOMMENDATIONS
 from petstore.api.error import InvalidRequest, RunNotFound
-from petstore.api.event_stream import admit_stream, requested_form, stream_response
+from petstore.api.event_stream import accept_event_stream, admit_stream, requested_form, stream_response
 from petstore.api.parameter import choices, identifier
 from petstore.api.resume import requested
 from petstore.api.services import services
@@ -29,26 +29,28 @@ MAX_TOPICS = 20
 @blueprint.get("/inventory/stream")
 def stream_inventory() -> Response:
     """Stream changes of stock and price, of all pets or of `petId`, from now on."""
-    admit_stream()
+    accept_event_stream()
     selection = Selection((INVENTORY_TOPIC,), requested_form(), _wanted())
-    return stream_response(selection, open_at(services().log, selection.topics, requested(), None), snapshot_url)
+    return stream_response(selection, open_at(services().log, selection.topics, requested(), None), snapshot_url, admit_stream())
 
 
 @blueprint.get("/orders/<order_id>/status/stream")
 def stream_order(order_id: str) -> Response:
     """Stream an order's whole progress, from its payment to its end."""
-    admit_stream()
+    accept_event_stream()
     order = get_order(services().log, identifier("orderId", order_id))
     selection = Selection((order_topic(order.id),), requested_form())
-    return stream_response(selection, open_at(services().log, selection.topics, requested(), 0), snapshot_url)
+    return stream_response(
+        selection, open_at(services().log, selection.topics, requested(), 0), snapshot_url, admit_stream(order.customer_id)
+    )
 
 
 @blueprint.get("/stream")
 def stream_topics() -> Response:
     """Stream several topics over one connection, from now on; each event's data names its topic."""
-    admit_stream()
+    accept_event_stream()
     selection = Selection(_topics(), requested_form(with_topic=True))
-    return stream_response(selection, open_at(services().log, selection.topics, requested(), None), snapshot_url)
+    return stream_response(selection, open_at(services().log, selection.topics, requested(), None), snapshot_url, admit_stream())
 
 
 def snapshot_url(topic: str) -> str:

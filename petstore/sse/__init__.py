@@ -28,6 +28,7 @@ from petstore.sse.event_log import EventLog as EventLog
 from petstore.sse.event_log import Transaction as Transaction
 from petstore.sse.feed import Feed as Feed
 from petstore.sse.lease import Job as Job
+from petstore.sse.observer import Observer as Observer
 from petstore.sse.retention import Retention as Retention
 from petstore.sse.selection import Selection as Selection
 from petstore.sse.sql_event_log import SqlEventLog as SqlEventLog

@@ -1,35 +1,43 @@
-"""Admission: how many streams a worker holds, and what one that can't be held is told.
+"""Admission: how many streams a worker holds, in all and for each client.
 
-The count lives in the memory of the worker that holds the streams, so a worker that is killed takes its count along and no
+The counts live in the memory of the worker that holds the streams, so a worker that is killed takes its counts along and no
 place can leak. Nobody who is connected is ever dropped to let another one in: he would come straight back.
 """
 
-import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 
 class Admission:
-    """Places for `max_streams` streams at once."""
+    """Places for `max_streams` streams at once, and at most `max_per_holder` of them for each holder.
 
-    def __init__(self, max_streams: int) -> None:
+    A holder is whom a stream is counted for: an address, or a user, as a text that tells the two apart.
+    """
+
+    def __init__(self, max_streams: int, max_per_holder: int | None = None) -> None:
         self.max_streams = max_streams
         self.open = 0
-        # Only the development server has real threads here, but there a lost count would be lost for good.
-        self._lock = threading.Lock()
+        self._max_per_holder = max_per_holder
+        self._held: Counter[str] = Counter()
 
-    @property
-    def full(self) -> bool:
-        """Whether the next stream would be one too many."""
-        return self.open >= self.max_streams
+    def refusal(self, holders: Sequence[str] = ()) -> str | None:
+        """Return why a stream of these holders would be refused now: `full` or `too-many`; None when there is a place."""
+        if self.open >= self.max_streams:
+            return "full"
+        limit = self._max_per_holder
+        return "too-many" if limit is not None and any(self._held[holder] >= limit for holder in holders) else None
 
     @contextmanager
-    def place(self) -> Iterator[None]:
+    def place(self, holders: Sequence[str] = ()) -> Iterator[None]:
         """Hold a place while the stream is open."""
-        with self._lock:
-            self.open += 1
+        self.open += 1
+        self._held.update(holders)
         try:
             yield
         finally:
-            with self._lock:
-                self.open -= 1
+            self.open -= 1
+            for holder in holders:
+                self._held[holder] -= 1
+                if not self._held[holder]:
+                    del self._held[holder]

@@ -6,6 +6,7 @@ Must not know what the jobs are.
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,8 +16,9 @@ from petstore.sse.error import LogUnavailable
 from petstore.sse.feed import Feed
 from petstore.sse.lease import Job
 
-LOOK_S = 1.0
-"""How often we look whether gunicorn wants the worker to end: it says so by a flag when `max_requests` is reached."""
+LOOK_S = 0.5
+"""How often we look whether gunicorn wants the worker to end, which it says by a flag when `max_requests` is reached, and how
+late the loop lets us look."""
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +57,9 @@ class Background:
 
         def look() -> None:
             while worker.alive:
+                asked_at = time.monotonic()
                 gevent.sleep(LOOK_S)
+                self._feed.observer.lagged(max(0.0, time.monotonic() - asked_at - LOOK_S))
             self.drain()
 
         gevent.spawn(look)

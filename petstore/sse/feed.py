@@ -13,6 +13,7 @@ from gevent.event import Event as Signal
 from petstore.sse.error import LogUnavailable
 from petstore.sse.event import Event
 from petstore.sse.event_log import EventLog
+from petstore.sse.observer import Observer, Silence
 from petstore.sse.pump import Pump
 from petstore.sse.ring import Ring
 from petstore.sse.selection import Selection
@@ -30,10 +31,11 @@ logger = logging.getLogger(__name__)
 class Feed:
     """Follows `log` in a thread of its own (a greenlet under gevent) from the first `start` to `stop`."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventLog, observer: Observer | None = None) -> None:
         self.log = log
         self.ring = Ring(0)
-        self.pump = Pump()
+        self.observer: Observer = observer or Silence()
+        self.pump = Pump(self.observer)
         self.draining = False
         self._lock = threading.Lock()
         self._stopping = False

@@ -18,6 +18,7 @@ import gevent
 from gevent.hub import get_hub
 
 from petstore.sse.event import Event
+from petstore.sse.observer import Observer
 from petstore.sse.outlet import chunk
 from petstore.sse.selection import Selection
 from petstore.sse.subscription import Group, Subscription
@@ -34,11 +35,10 @@ TURN = 256
 class Pump:
     """The groups of a worker, found by selection and by topic."""
 
-    def __init__(self) -> None:
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
         self._groups: dict[Selection, Group] = {}
         self._topics: dict[str, set[Group]] = {}
-        self.delivered = 0
-        """Events pushed since the start, counted once for each stream."""
 
     def group(self, selection: Selection) -> Group:
         """Return the group of all streams with this selection."""
@@ -54,7 +54,9 @@ class Pump:
         subscription.unpark()
         group = subscription.group
         group.members.discard(subscription)
-        if not group.members and self._groups.pop(group.selection, None) is not None:
+        # The same selection may have a new group by now, with members of its own.
+        if not group.members and self._groups.get(group.selection) is group:
+            del self._groups[group.selection]
             for topic in group.selection.topics:
                 self._topics[topic].discard(group)
                 if not self._topics[topic]:
@@ -85,19 +87,21 @@ class Pump:
         data = chunk(b"".join(frames)) if frames else b""
         if data:
             group.sent_at = get_hub().loop.now()
-        turn = TURN
+        pushed, turn = 0, TURN
         for subscription in tuple(group.members):
             if subscription.parked and since <= subscription.cursor < first_id:
                 if not data:
                     subscription.cursor = last_id
-                elif subscription.push(data, last_id):
-                    self.delivered += len(frames or ())
+                elif subscription.push(data, last_id, len(frames or ())):
+                    pushed += 1
                 turn -= 1
                 if not turn:
                     turn = TURN
                     gevent.sleep(0)
             elif subscription.cursor < last_id:
                 subscription.wake()
+        if pushed and frames:
+            self._observer.delivered(pushed * len(frames), last_id)
 
     def _frames(self, group: Group, events: list[Event]) -> list[bytes] | None:
         """Return what to send; None when each stream must see to these events by itself."""

@@ -17,7 +17,8 @@ import contextlib
 import logging
 import random
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,6 +81,7 @@ class Stream:
         snapshot: Callable[[str], str],
         connection: Any = None,
         chunked: bool = False,
+        holders: Sequence[str] = (),
     ) -> None:
         self._feed = feed
         self._admission = admission
@@ -91,6 +93,9 @@ class Stream:
         self._running = set(selection.topics) - opening.over
         self._connection = connection
         self._chunked = chunked
+        self._holders = holders
+        self._gaps = len(gaps)
+        self._cause = "left"
         self._outlet: Outlet | None = None
         self._signal = Signal()
         self._left = False
@@ -111,24 +116,31 @@ class Stream:
             self._body.close()  # type: ignore[attr-defined]
 
     def _admitted(self) -> Iterator[bytes]:
-        if self._admission.full:
-            yield goodbye(self._terms, "full")
+        observer, topics = self._feed.observer, self._selection.topics
+        refusal = self._admission.refusal(self._holders)
+        if refusal is not None:
+            observer.refused(refusal)
+            yield goodbye(self._terms, refusal)
             return
-        with self._admission.place():
+        with self._admission.place(self._holders):
             # Before the first byte: whatever is appended after a client has seen that must reach it.
             self._subscription = self._feed.subscribe(self._selection, self._cursor, self._signal.set)
+            observer.opened(topics, self._holders, self._cursor is not None, self._gaps)
+            begun = time.monotonic()
             try:
                 self._note_sent()
                 yield self._first
                 yield from self._chunks(self._subscription)
             except Exception:
-                logger.exception("a stream of %s failed", ", ".join(self._selection.topics))
+                self._cause = "failed"
+                logger.exception("a stream of %s failed", ", ".join(topics))
                 with contextlib.suppress(Gone):
                     yield from self._write(encode_control("error", self._terms.failure))
             finally:
                 self._feed.leave(self._subscription)
                 if self._heartbeat is not None:
                     self._heartbeat.stop()
+                observer.ended(topics, self._holders, self._cause, time.monotonic() - begun, self._subscription.sent)
 
     def _chunks(self, subscription: Subscription) -> Iterator[bytes]:
         try:
@@ -140,17 +152,19 @@ class Stream:
                 self._write_rest(subscription)
                 if self._feed.draining:
                     yield from self._write(goodbye(self._terms, "draining"))
+                    self._cause = "drained"
                     return
                 events = self._take(subscription)
                 if events:
-                    yield from self._send(events)
+                    yield from self._send(subscription, events)
                     gevent.sleep(0)  # A long replay takes turns with everybody else.
                 elif self._beat_due:
                     yield from self._write(HEARTBEAT)
                 else:
                     self._park(subscription, RETRY_S if events is None else None)
-        except Gone:
-            self._left = True
+            self._cause = "complete"
+        except Gone as gone:
+            self._cause = "stuck" if gone.stuck else "left"
 
     def _take(self, subscription: Subscription) -> list[Event] | None:
         try:
@@ -160,17 +174,21 @@ class Stream:
             logger.warning("a stream of %s waits: %s", ", ".join(self._selection.topics), error)
             return None
 
-    def _send(self, events: list[Event]) -> Iterator[bytes]:
+    def _send(self, subscription: Subscription, events: list[Event]) -> Iterator[bytes]:
         frames: list[bytes] = []
-        size = 0
+        size = sent = 0
         for frame in self._selection.frames(events):
             frames.append(frame)
             size += len(frame)
+            sent += 1
             if size >= MAX_CHUNK:
                 yield from self._write(b"".join(frames))
                 frames, size = [], 0
         if frames:
             yield from self._write(b"".join(frames))
+        if sent:
+            subscription.sent += sent
+            self._feed.observer.delivered(sent, events[-1].id)
         self._running.difference_update(event.topic for event in events if event.ends)
 
     def _write(self, data: bytes) -> Iterator[bytes]:
@@ -209,7 +227,7 @@ class Stream:
     def _beat(self) -> None:
         subscription = self._subscription
         if subscription is not None and subscription.parked:
-            if subscription.push(HEARTBEAT_CHUNK, subscription.cursor):
+            if subscription.push(HEARTBEAT_CHUNK, subscription.cursor, 0):
                 self._note_sent()
         else:
             self._beat_due = True

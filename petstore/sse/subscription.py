@@ -50,7 +50,7 @@ class Group:
 class Subscription:
     """A cursor into the topics of its group; `wake` is called when there may be something to take or to write."""
 
-    __slots__ = ("_outlet", "_source", "cursor", "group", "parked", "rest", "wake")
+    __slots__ = ("_outlet", "_source", "cursor", "group", "parked", "rest", "sent", "wake")
 
     def __init__(self, source: Source, group: Group, cursor: int, wake: Callable[[], object]) -> None:
         self._source = source
@@ -59,6 +59,9 @@ class Subscription:
         self.cursor = cursor
         self.wake = wake
         self.parked = False
+        self.sent = 0
+        """Events handed to the client's socket."""
+
         self.rest: memoryview | None = None
         """What is left of a push that the socket took in part: the stream's first business."""
 
@@ -94,8 +97,10 @@ class Subscription:
         """Take the socket back: from now on nobody else writes."""
         self.parked = False
 
-    def push(self, data: bytes, cursor: int) -> bool:
-        """Send `data`, framed as it must stand on the wire, and move the cursor. Returns whether the socket took it all.
+    def push(self, data: bytes, cursor: int, events: int) -> bool:
+        """Send `data`, so many events framed as they must stand on the wire, and move the cursor to theirs.
+
+        Returns whether the socket took it all.
 
         The subscription must be parked.
         """
@@ -107,10 +112,12 @@ class Subscription:
             sent = 0
         if sent == len(data):
             self.cursor = cursor
+            self.sent += events
             return True
         self.parked = False
         if sent:
             self.cursor = cursor
+            self.sent += events
             self.rest = memoryview(data)[sent:]  # All that are as slow as this one share the bytes.
         self.wake()
         return False

@@ -1,0 +1,112 @@
+"""What happens to streams, counted for Prometheus and written to the log, and `GET /metrics`.
+
+Each worker counts in files of a directory that all share, and whichever is asked adds them up. Must not know what an event is
+about; labels are few and bounded: no id, no address and no token ever becomes one.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from flask import Blueprint, Response
+
+from petstore.settings import share_counts
+
+blueprint = Blueprint("metrics", __name__)
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+DELAYS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+
+logger = logging.getLogger(__name__)
+
+
+class Metrics:
+    """An Observer (see `petstore.sse`) that counts and logs."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        share_counts(directory)
+        # Only now: the library decides at its import whether processes share their counts.
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+        own = CollectorRegistry()
+        self._open = Gauge("petstore_streams_open", "Streams that are open.", ["topic"], registry=own, multiprocess_mode="livesum")
+        self._opened = Counter("petstore_streams_opened", "Streams begun.", ["topic"], registry=own)
+        self._ended = Counter("petstore_streams_ended", "Streams ended, by cause.", ["cause"], registry=own)
+        self._refused = Counter("petstore_streams_refused", "Streams refused, by reason.", ["reason"], registry=own)
+        self._replays = Counter("petstore_replays", "Streams that began in the past.", registry=own)
+        self._gaps = Counter("petstore_gaps", "Gaps that clients were told of.", registry=own)
+        self._delivered = Counter("petstore_events_delivered", "Events sent, once for each stream.", registry=own)
+        self._delay = Histogram(
+            "petstore_delivery_delay_seconds",
+            "From an event's commit to the end of the pass that sent it.",
+            buckets=DELAYS_S,
+            registry=own,
+        )
+        self._lag = Gauge(
+            "petstore_loop_lag_seconds",
+            "How late the event loop was, at worst, in the last seconds.",
+            registry=own,
+            multiprocess_mode="livemax",
+        )
+
+    def opened(self, topics: Sequence[str], holders: Sequence[str], replays: bool, gaps: int) -> None:
+        label = _label(topics)
+        self._open.labels(label).inc()
+        self._opened.labels(label).inc()
+        if replays:
+            self._replays.inc()
+        if gaps:
+            self._gaps.inc(gaps)
+        logger.info("stream opened", extra={"facts": _facts(topics, holders) | {"gaps": gaps}})
+
+    def ended(self, topics: Sequence[str], holders: Sequence[str], cause: str, duration_s: float, events: int) -> None:
+        self._open.labels(_label(topics)).dec()
+        self._ended.labels(cause).inc()
+        facts = {"cause": cause, "duration_s": round(duration_s, 3), "events": events}
+        logger.info("stream ended", extra={"facts": _facts(topics, holders) | facts})
+
+    def refused(self, reason: str) -> None:
+        self._refused.labels(reason).inc()
+        logger.info("stream refused", extra={"facts": {"reason": reason}})
+
+    def delivered(self, events: int, newest_id: int) -> None:
+        self._delivered.inc(events)
+        self._delay.observe(max(0.0, time.time() - newest_id / 1e6))
+
+    def lagged(self, lag_s: float) -> None:
+        self._lag.set(lag_s)
+
+
+@blueprint.get("/metrics")
+def get_metrics() -> Response:
+    """Return the counts of all workers, in Prometheus's text format."""
+    from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE)
+
+
+def forget_worker(pid: int) -> None:
+    """Take what a worker that has ended had open out of the sums."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
+def clear(directory: Path) -> None:
+    """Remove the counts of servers that ran before this one."""
+    for file in directory.glob("*.db"):
+        file.unlink(missing_ok=True)
+
+
+def _label(topics: Sequence[str]) -> str:
+    return topics[0].partition("/")[0] if len(topics) == 1 else "several"
+
+
+def _facts(topics: Sequence[str], holders: Sequence[str]) -> dict[str, object]:
+    return {"topics": ",".join(topics), **dict(holder.split(" ", 1) for holder in holders)}
