@@ -64,4 +64,4 @@ def worker_exit(server, worker):
 
 
 def child_exit(server, worker):
-    forget_worker(worker.pid)
+    forget_worker(settings.var_directory / "metrics", worker.pid)

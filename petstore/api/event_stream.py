@@ -66,9 +66,8 @@ def stream_response(selection: Selection, opening: Opening, snapshot: Callable[[
     parts = services()
     parts.feed.start()
     chunked = request.environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
-    return _response(
-        Stream(parts.feed, parts.admission, parts.terms, selection, opening, snapshot, _connection(), chunked, holders)
-    )
+    stream = Stream(parts.feed, parts.admission, parts.terms, selection, opening, snapshot, _connection(), chunked, holders)
+    return _response(stream)
 
 
 def _response(body: Iterable[bytes]) -> Response:

@@ -91,11 +91,11 @@ def get_metrics() -> Response:
     return Response(generate_latest(registry), content_type=CONTENT_TYPE)
 
 
-def forget_worker(pid: int) -> None:
+def forget_worker(directory: Path, pid: int) -> None:
     """Take what a worker that has ended had open out of the sums."""
     from prometheus_client.multiprocess import mark_process_dead
 
-    mark_process_dead(pid)  # type: ignore[no-untyped-call]
+    mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
 
 
 def clear(directory: Path) -> None:

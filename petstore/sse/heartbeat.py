@@ -25,6 +25,8 @@ class Heartbeat:
     the write of a beat finds out who left.
     """
 
+    __slots__ = ("_beat", "_connection", "_greenlet", "_interval_s", "_last_sent", "_left", "_loop", "_timer", "_watcher")
+
     def __init__(
         self,
         interval_s: float,

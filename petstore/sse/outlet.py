@@ -48,6 +48,11 @@ class Outlet:
             except OSError as error:
                 raise Gone(stuck=False) from error
 
+    def hang_up(self) -> None:
+        """Take no further request on this connection: an ending server would wait for one as long as keep-alive lasts."""
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RD)
+
     def _wait(self) -> None:
         try:
             wait_write(self._connection.fileno(), timeout=self._stuck_s)

@@ -75,8 +75,15 @@ class Pump:
             for group in tuple(self._topics.get(event.topic, ())):
                 of_group.setdefault(group, []).append(event)
         for group, its_events in of_group.items():
-            for some in _slices(its_events):
-                self._pass_to(group, some)
+            try:
+                for some in _slices(its_events):
+                    self._pass_to(group, some)
+            except Exception:
+                # What was not brought must be taken: without this the next pass would send what comes after it.
+                logger.exception("a pass to the streams of %s failed", ", ".join(group.selection.topics))
+                group.last_id = its_events[-1].id
+                for subscription in tuple(group.members):
+                    subscription.wake()
 
     def _pass_to(self, group: Group, events: list[Event]) -> None:
         since, first_id, last_id = group.last_id, events[0].id, events[-1].id

@@ -71,6 +71,29 @@ class Stream:
     `snapshot` returns the URL whose body restores the state of a topic; it's called here and now, while the request is at hand.
     """
 
+    __slots__ = (
+        "_admission",
+        "_beat_due",
+        "_body",
+        "_cause",
+        "_chunked",
+        "_connection",
+        "_cursor",
+        "_feed",
+        "_first",
+        "_gaps",
+        "_heartbeat",
+        "_holders",
+        "_last_sent",
+        "_left",
+        "_outlet",
+        "_running",
+        "_selection",
+        "_signal",
+        "_subscription",
+        "_terms",
+    )
+
     def __init__(
         self,
         feed: Feed,
@@ -153,6 +176,8 @@ class Stream:
                 if self._feed.draining:
                     yield from self._write(goodbye(self._terms, "draining"))
                     self._cause = "drained"
+                    if self._outlet is not None:
+                        self._outlet.hang_up()
                     return
                 events = self._take(subscription)
                 if events:
