@@ -67,6 +67,8 @@ def stream_response(selection: Selection, opening: Opening, snapshot: Callable[[
     parts.feed.start()
     chunked = request.environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
     stream = Stream(parts.feed, parts.admission, parts.terms, selection, opening, snapshot, _connection(), chunked, holders)
+    # The server keeps the environ for as long as the stream lasts; of what Flask has put in, nobody needs anything.
+    request.environ.pop("werkzeug.request", None)
     return _response(stream)
 
 

@@ -13,6 +13,7 @@ from gevent.event import Event as Signal
 from petstore.sse.error import LogUnavailable
 from petstore.sse.event import Event
 from petstore.sse.event_log import EventLog
+from petstore.sse.loop import close_own_loop
 from petstore.sse.observer import Observer, Silence
 from petstore.sse.pump import Pump
 from petstore.sse.ring import Ring
@@ -85,6 +86,7 @@ class Feed:
                     news.wait(until - time.monotonic())
         finally:
             self.leave(subscription)
+            close_own_loop()
         return collected
 
     def drain(self) -> None:

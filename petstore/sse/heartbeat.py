@@ -1,12 +1,14 @@
 """The heartbeat greenlet: each stream has one, from the moment it first waits until it ends.
 
-It does two things that the stream, which is parked, can't do for itself: it says when there has been silence for too long, and
-it sees the client leave, by watching the socket, without waiting for a write to fail. One timer and one watcher switch
-straight into it; no delivery touches it, because a delivery every few milliseconds must not start and stop a timer.
+It does three things that the stream, which is parked, can't do for itself: it says when there has been silence for too long;
+it sees the client leave, by watching the socket, without waiting for a write to fail; and it finds out that the client has
+vanished, because what was sent is not acknowledged. One timer and one watcher switch straight into it; no delivery touches it,
+because a delivery every few milliseconds must not start and stop a timer.
 
 Must not write to the socket: it calls back into the stream, which writes.
 """
 
+import contextlib
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -14,18 +16,35 @@ from typing import Any
 from gevent import getcurrent, spawn_raw
 from gevent.hub import get_hub
 
+from petstore.sse.acknowledgement import Acknowledgements
+
 READ = 1
 """libev's flag for "readable"."""
 
+PATIENCE = 0.9
+"""The part of a heartbeat that a client has to acknowledge the last one: below 1, so that one which vanished is noticed within
+two heartbeats."""
+
 
 class Heartbeat:
-    """Calls `beat` whenever nothing was sent for `interval_s` seconds, and `left` when the client has closed.
+    """Calls `beat` whenever nothing was sent for `interval_s` seconds, and `left` when the client has closed or vanished.
 
     `last_sent` returns the loop's time of the last write. Without a socket that is ours to watch, only the beats are kept, and
     the write of a beat finds out who left.
     """
 
-    __slots__ = ("_beat", "_connection", "_greenlet", "_interval_s", "_last_sent", "_left", "_loop", "_timer", "_watcher")
+    __slots__ = (
+        "_acknowledgements",
+        "_beat",
+        "_connection",
+        "_greenlet",
+        "_interval_s",
+        "_last_sent",
+        "_left",
+        "_loop",
+        "_timer",
+        "_watcher",
+    )
 
     def __init__(
         self,
@@ -38,6 +57,7 @@ class Heartbeat:
         self._interval_s = interval_s
         # gevent's socket would wait where we only want to look; the one inside it is non-blocking.
         self._connection: Any = getattr(connection, "_sock", connection)
+        self._acknowledgements = Acknowledgements(self._connection)
         self._last_sent = last_sent
         self._beat = beat
         self._left = left

@@ -20,6 +20,10 @@ class Selection:
     form: Form = PLAIN
     wanted: Callable[[Event], bool] | None = None
 
+    def __post_init__(self) -> None:
+        # Named twice, a topic would be told twice.
+        object.__setattr__(self, "topics", tuple(dict.fromkeys(self.topics)))
+
     def frames(self, events: Collection[Event]) -> list[bytes]:
         """Return the frames of those of `events`, all of these topics, that this client is to see."""
         wanted, form = self.wanted, self.form

@@ -23,7 +23,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gevent
-from gevent.event import Event as Signal
 from gevent.hub import get_hub
 
 from petstore.sse.admission import Admission
@@ -32,9 +31,11 @@ from petstore.sse.error import LogUnavailable
 from petstore.sse.event import Event, Form, encode_comment, encode_control, encode_retry
 from petstore.sse.feed import Feed
 from petstore.sse.heartbeat import Heartbeat
+from petstore.sse.loop import close_own_loop
 from petstore.sse.outlet import Gone, Outlet, chunk, find_outlet
 from petstore.sse.selection import Selection
 from petstore.sse.subscription import Subscription
+from petstore.sse.wakeup import Wakeup
 
 MAX_CHUNK = 256 * 1024
 """Bytes after which a chunk is sent although more events wait. An event larger than that still goes out whole."""
@@ -89,9 +90,9 @@ class Stream:
         "_outlet",
         "_running",
         "_selection",
-        "_signal",
         "_subscription",
         "_terms",
+        "_wakeup",
     )
 
     def __init__(
@@ -120,7 +121,7 @@ class Stream:
         self._gaps = len(gaps)
         self._cause = "left"
         self._outlet: Outlet | None = None
-        self._signal = Signal()
+        self._wakeup = Wakeup()
         self._left = False
         self._beat_due = False
         self._last_sent = 0.0
@@ -147,10 +148,10 @@ class Stream:
             return
         with self._admission.place(self._holders):
             # Before the first byte: whatever is appended after a client has seen that must reach it.
-            self._subscription = self._feed.subscribe(self._selection, self._cursor, self._signal.set)
-            observer.opened(topics, self._holders, self._cursor is not None, self._gaps)
+            self._subscription = self._feed.subscribe(self._selection, self._cursor, self._wakeup.wake)
             begun = time.monotonic()
             try:
+                observer.opened(topics, self._holders, self._cursor is not None, self._gaps)
                 self._note_sent()
                 yield self._first
                 yield from self._chunks(self._subscription)
@@ -163,13 +164,14 @@ class Stream:
                 self._feed.leave(self._subscription)
                 if self._heartbeat is not None:
                     self._heartbeat.stop()
+                close_own_loop()
                 observer.ended(topics, self._holders, self._cause, time.monotonic() - begun, self._subscription.sent)
 
     def _chunks(self, subscription: Subscription) -> Iterator[bytes]:
         try:
             while self._running:
                 # Cleared before we look, so that news which comes while we look wakes us again.
-                self._signal.clear()
+                self._wakeup.clear()
                 if self._left:
                     return
                 self._write_rest(subscription)
@@ -237,7 +239,7 @@ class Stream:
         if timeout_s is None:
             subscription.park(self._outlet)
         try:
-            self._signal.wait(timeout_s)
+            self._wakeup.wait(timeout_s)
         finally:
             subscription.unpark()
 
@@ -254,13 +256,15 @@ class Stream:
         if subscription is not None and subscription.parked:
             if subscription.push(HEARTBEAT_CHUNK, subscription.cursor, 0):
                 self._note_sent()
+            elif subscription.rest is None:
+                self._beat_due = True  # The stream sends it, and waits: that finds out who is stuck.
         else:
             self._beat_due = True
-            self._signal.set()
+            self._wakeup.wake()
 
     def _leave(self) -> None:
         self._left = True
-        self._signal.set()
+        self._wakeup.wake()
 
 
 def _gap(gap: Gap, form: Form, snapshot: str) -> dict[str, Any]:
