@@ -30,7 +30,8 @@ REFUSALS = {
 
 def accept_event_stream() -> None:
     """Raise NotAcceptable when the client's Accept header excludes event streams."""
-    if "Accept" in request.headers and not request.accept_mimetypes.quality(CONTENT_TYPE):
+    # An empty header excludes nothing.
+    if request.headers.get("Accept") and not request.accept_mimetypes.quality(CONTENT_TYPE):
         raise NotAcceptable(f"This resource is a stream of events: {CONTENT_TYPE}.")
 
 

@@ -20,17 +20,20 @@ _UNACKED_AT, _BYTES_ACKED_AT, _LENGTH = 24, 120, 128
 class Acknowledgements:
     """Those of one connection; of one that isn't TCP, or on a system that can't tell, none is ever missing."""
 
-    __slots__ = ("_connection", "_waiting_after")
+    __slots__ = ("_connection", "_count", "_since")
 
     def __init__(self, connection: Any) -> None:
         is_tcp = getattr(connection, "family", None) in (socket.AF_INET, socket.AF_INET6)
         self._connection = connection if is_tcp and sys.platform == "linux" else None
-        self._waiting_after: int | None = None
+        self._count: int | None = None
+        self._since = 0.0
 
-    def are_missing(self) -> bool:
-        """Say whether all that was on its way at the last look still is: nothing was acknowledged since then."""
-        before, self._waiting_after = self._waiting_after, self._look()
-        return before is not None and before == self._waiting_after
+    def missing_s(self, now: float) -> float:
+        """Return for how many seconds, as far as our looks can tell, bytes are on their way and none was acknowledged."""
+        count = self._look()
+        if count is None or count != self._count:
+            self._count, self._since = count, now
+        return now - self._since
 
     def _look(self) -> int | None:
         """Return how many bytes were acknowledged so far, or None when no others are on their way."""

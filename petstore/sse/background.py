@@ -3,6 +3,7 @@
 Must not know what the jobs are.
 """
 
+import gc
 import logging
 import signal
 import threading
@@ -19,6 +20,9 @@ from petstore.sse.lease import Job
 LOOK_S = 0.5
 """How often we look whether gunicorn wants the worker to end, which it says by a flag when `max_requests` is reached, and how
 late the loop lets us look."""
+
+GC_THRESHOLDS = (50_000, 50, 100)
+"""Python's own thresholds make it walk all objects of ten thousand streams every few hundred connections, for 100 ms each time."""
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +67,9 @@ class Background:
             self.drain()
 
         gevent.spawn(look)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
 
     def drain(self) -> None:
         """Say goodbye on every stream. May be called twice."""

@@ -90,13 +90,22 @@ class Heartbeat:
         self._timer.start(getcurrent().switch, self._on_timer)
 
     def _on_timer(self) -> None:
-        silence_s = self._loop.now() - self._last_sent()
-        if silence_s < self._interval_s - 0.001:
-            # Exactly when the silence could be long enough: otherwise it might last for two intervals.
-            self._look_again(self._interval_s - silence_s)
-        else:
-            self._look_again(self._interval_s)
+        now, patience_s = self._loop.now(), PATIENCE * self._interval_s
+        silence_s = now - self._last_sent()
+        beats = silence_s >= self._interval_s - 0.001
+        # Exactly when the silence could be long enough: otherwise it might last for two intervals.
+        self._look_again(min(self._interval_s - (0.0 if beats else silence_s), patience_s))
+        if beats:
             self._beat()
+        if self._acknowledgements.missing_s(now) >= patience_s - 0.001:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self._stop_timer()
+        # Whoever still waits until there is room to write must fail now.
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._left()
 
     def _on_readable(self) -> None:
         try:

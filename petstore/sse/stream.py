@@ -121,7 +121,6 @@ class Stream:
         self._gaps = len(gaps)
         self._cause = "left"
         self._outlet: Outlet | None = None
-        self._wakeup = Wakeup()
         self._left = False
         self._beat_due = False
         self._last_sent = 0.0
@@ -147,6 +146,7 @@ class Stream:
             yield goodbye(self._terms, refusal)
             return
         with self._admission.place(self._holders):
+            self._wakeup = Wakeup()
             # Before the first byte: whatever is appended after a client has seen that must reach it.
             self._subscription = self._feed.subscribe(self._selection, self._cursor, self._wakeup.wake)
             begun = time.monotonic()

@@ -5,6 +5,7 @@ gevent's Event would do; this one keeps 1 KiB less for each waiting stream, and 
 Must not know what is waited for.
 """
 
+from contextlib import suppress
 from typing import Any
 
 from gevent import getcurrent
@@ -30,7 +31,9 @@ class Wakeup:
         if _thread_ident() == self._thread:
             self._wake()
         else:
-            self._loop.run_callback_threadsafe(self._wake)
+            # A stream that has just ended in another thread has closed its loop, and needs no waking.
+            with suppress(ValueError):
+                self._loop.run_callback_threadsafe(self._wake)
 
     def clear(self) -> None:
         """Take the flag down."""
@@ -53,7 +56,12 @@ class Wakeup:
                 timer.stop()
 
     def _wake(self) -> None:
+        if not self._said and self._waiting is not None:
+            self._loop.run_callback(self._resume)
         self._said = True
+
+    def _resume(self) -> None:
+        # Asked only now: a greenlet that was killed, or whose time was up, meanwhile waits for something else.
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
-            self._loop.run_callback(waiting.switch)
+            waiting.switch()

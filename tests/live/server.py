@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import ClassVar, Self, TypeVar
 
@@ -23,6 +24,8 @@ DEADLINE_S = 30.0
 """Far longer than anything takes here: a deadline that is met says that something hangs, not that the machine is slow."""
 
 GUNICORN = ("-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app")
+
+_numbers = count()
 
 T = TypeVar("T")
 
@@ -53,7 +56,7 @@ class Server:
         self.directory = directory
         self.directory.mkdir(parents=True, exist_ok=True)
         self.database = directory / "petstore.db"
-        self.log_path = directory / "server.log"
+        self.log_path = directory / f"server-{next(_numbers)}.log"
         self.may_fail = False
         """Whether the test provokes what makes the server log a traceback."""
         self.workers = workers

@@ -1,5 +1,6 @@
 """Told to end, a server says goodbye on every stream, ends each cleanly, and is gone soon."""
 
+import os
 import re
 import signal
 import time
@@ -70,7 +71,7 @@ def test_what_was_committed_before_the_end_is_there_after_it_and_the_clients_go_
         held = stream.read_events(1)[0].last_event_id
         change(server, BUDDY, stock=(missed := new_stock()))
         server.process.send_signal(signal.SIGTERM)
-        before = stream.read_to_end().events
+        assert stream.read_to_end().events[-1].type == "goodbye"
         assert server.process.wait(BOUND_S) == 0
     again = Server(server.directory)
     try:
@@ -78,7 +79,6 @@ def test_what_was_committed_before_the_end_is_there_after_it_and_the_clients_go_
         with Exchange(again.address, INVENTORY, {"Last-Event-ID": held}) as stream:
             (event,) = stream.read_events(1)
             assert data(event)["newStock"] == missed
-            assert [event, *before[2:]] == before[1:] or before[1].type == "goodbye"
         assert get(again, f"/v1/pets/{BUDDY}")["stock"] == missed
     finally:
         again.close()
@@ -93,20 +93,14 @@ def test_one_worker_that_is_told_to_end_says_goodbye_and_the_others_go_on(start:
     ):
         for stream in (first, second):
             stream.read_until(lambda stream=stream: stream.chunks)  # type: ignore[misc]
-        signal_worker(leaving)
+        os.kill(leaving, signal.SIGTERM)
         assert [event.type for event in first.read_to_end().events] == ["goodbye"]
         change(server, BUDDY, stock=new_stock())
         assert [event.type for event in second.read_events(1)] == ["stock-change"]
         wait_until(lambda: leaving not in server.worker_pids() and len(server.worker_pids()) == 2, "it is replaced", BOUND_S)
 
 
-def signal_worker(pid: int) -> None:
-    import os
-
-    os.kill(pid, signal.SIGTERM)
-
-
-def test_a_reload_says_goodbye_and_refuses_nobody(start: Callable[..., Server]):
+def test_a_reload_says_goodbye_and_a_browser_that_comes_back_at_once_is_not_lost(start: Callable[..., Server]):
     server = start(PETSTORE_HEARTBEAT_S=1)
     old = set(server.worker_pids())
     with ExitStack() as stack:
@@ -114,8 +108,9 @@ def test_a_reload_says_goodbye_and_refuses_nobody(start: Callable[..., Server]):
         server.process.send_signal(signal.SIGHUP)
         for stream in streams:
             assert GOODBYE.fullmatch(stream.read_to_end().chunks[-1])
-        with Exchange(server.address, INVENTORY) as stream:
+        # It may still meet the worker that ends: that one must not answer what a browser gives up on.
+        with Exchange(server.address, INVENTORY, {"Accept": "text/event-stream"}) as stream:
             assert stream.status == 200
-            stream.read_until(lambda: stream.chunks)
+            stream.read_until(lambda: stream.decoder.retry_ms)
     wait_until(lambda: len(server.worker_pids()) == 2 and not old & set(server.worker_pids()), "both are replaced", BOUND_S)
     assert server.terminate() == 0

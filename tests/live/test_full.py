@@ -49,9 +49,7 @@ def test_one_more_that_asks_for_event_streams_by_name_gets_a_goodbye_that_a_brow
 
 
 @pytest.mark.parametrize("accept", [None, "*/*", "text/*", "application/json, */*;q=0.1"])
-def test_one_more_of_any_other_client_gets_503_and_when_to_come_back(
-    server: Server, streams: list[Exchange], accept: str | None
-):
+def test_one_more_of_any_other_client_gets_503_and_when_to_come_back(server: Server, streams: list[Exchange], accept: str | None):
     answer = ask(server, "GET", INVENTORY, headers={"Accept": accept} if accept else None)
     assert answer.status == 503
     assert answer.header("Content-Type") == "application/problem+json"

@@ -1,7 +1,7 @@
 """Stock and prices change all or none, and every real change, and no other, is told."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,7 +28,7 @@ BUDDY = "019b4127-e295-7be4-976e-b77988a8b015"
 UNKNOWN_ID = "019b4132-0000-7000-8000-000000000000"
 
 
-def told_since(log: EventLog, id: int) -> list[tuple[str, dict[str, Any]]]:
+def told_since(log: EventLog, id: int) -> list[tuple[str, Mapping[str, Any]]]:
     return [(event.type, event.value()) for event in log.read(["inventory"], id, 10_000)]
 
 

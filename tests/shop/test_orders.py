@@ -1,7 +1,7 @@
 """An order, its stock and its events are one: they happen together or not at all, whoever else is buying."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -34,7 +34,7 @@ BUDDY = "019b4127-e295-7be4-976e-b77988a8b015"
 UNKNOWN_ID = "019b4132-0000-7000-8000-000000000000"
 
 
-def told(log: EventLog, order: Order, after: int = 0) -> list[tuple[str, dict[str, Any]]]:
+def told(log: EventLog, order: Order, after: int = 0) -> list[tuple[str, Mapping[str, Any]]]:
     return [(event.type, event.value()) for event in log.read([order_topic(order.id)], after, 100)]
 
 
