@@ -83,3 +83,5 @@ class Background:
             for job in self._jobs:
                 job.stop()
             self._feed.stop()
+        # What is frozen would be taken apart last of all, after the modules that its own clean-up needs.
+        gc.unfreeze()

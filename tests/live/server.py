@@ -176,11 +176,14 @@ class Server:
 
 
 def make_environment(directory: Path, **settings: object) -> dict[str, str]:
-    """Return an environment that owes nothing to the one that the tests run in, but for how programs are found."""
+    """Return an environment that owes nothing to the one that the tests run in, but for how programs are found.
+
+    What is None in `settings` isn't set at all.
+    """
     kept = ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
-    environment = {name: os.environ[name] for name in kept if name in os.environ}
-    environment |= {"HOME": str(directory), "PETSTORE_VAR": str(directory), "PETSTORE_SECRET_KEY": SECRET, "PYTHONUNBUFFERED": "1"}
-    return environment | {name: str(value) for name, value in settings.items() if value is not None}
+    environment: dict[str, object] = {name: os.environ[name] for name in kept if name in os.environ}
+    environment |= {"HOME": directory, "PYTHONUNBUFFERED": 1, "PETSTORE_VAR": directory, "PETSTORE_SECRET_KEY": SECRET, **settings}
+    return {name: str(value) for name, value in environment.items() if value is not None}
 
 
 def _state(pid: int) -> str:
@@ -188,12 +191,6 @@ def _state(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return "X"
-
-
-def cpu_s(pid: int) -> float:
-    """Return the seconds of a processor's time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _inode_of_peer(connection: socket.socket) -> str | None:

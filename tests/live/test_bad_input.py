@@ -4,7 +4,7 @@ import json
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -156,11 +156,10 @@ class TestABodyOverOneMebibyte:
     def test_is_too_large_in_chunks_without_a_length(self, shop: Server, method: str, target: str):
         chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
         with Exchange(shop.address, target, {**JSON, "Transfer-Encoding": "chunked"}, method=method, wait=False) as exchange:
-            try:
+            # It may have stopped to listen: the answer is there all the same, or was lost with the connection.
+            with suppress(ConnectionError):
                 for _ in range(20):
                     exchange.socket.sendall(chunk)
-            except ConnectionError:
-                pass  # It may have stopped to listen: the answer is there all the same, or was lost with the connection.
             try:
                 exchange.read_head()
             except ConnectionError:
@@ -182,10 +181,8 @@ def test_a_body_that_ends_too_early_changes_nothing(shop: Server):
     with Exchange(shop.address, "/v1/orders", headers, method="POST", wait=False) as exchange:
         exchange.socket.sendall(whole[:-1])
         exchange.socket.shutdown(socket.SHUT_WR)
-        try:
+        with suppress(ConnectionError):  # Nobody need be there to be answered.
             assert exchange.read_head().status == 400
-        except ConnectionError:
-            pass  # Nobody is there to be answered.
 
 
 RAW = [
@@ -218,8 +215,8 @@ def test_what_is_not_http_is_refused_or_dropped_and_never_a_server_error(shop: S
             answer = b""
             while received := connection.recv(65536):
                 answer += received
-        except ConnectionError:
-            return
+        except OSError:
+            return  # It didn't even listen to the end.
     assert not answer or answer.split()[1].startswith((b"4", b"2")), answer[:500]
     assert b"Traceback" not in answer
 

