@@ -79,9 +79,9 @@ class Background:
 
     def stop(self) -> None:
         """Stop the jobs, giving their leases to the other workers, and the feed."""
+        # What is frozen would be taken apart last of all, after the modules that its own clean-up needs.
+        gc.unfreeze()
         if self.started:
             for job in self._jobs:
                 job.stop()
             self._feed.stop()
-        # What is frozen would be taken apart last of all, after the modules that its own clean-up needs.
-        gc.unfreeze()

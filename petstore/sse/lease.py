@@ -23,6 +23,9 @@ from petstore.sse.sql_event_log import _ID, metadata
 LEASE_S = 3.0
 """How long a lease lasts. It bounds how long work rests after its worker was killed; a holder renews three times as often."""
 
+RETRY_S = 1.0
+"""How long a job rests after a failure."""
+
 leases = Table(
     "leases",
     metadata,
@@ -114,10 +117,10 @@ class Job:
                 pause_s = min(self._work(), LEASE_S / 3) if self._lease.take() else self._lease.free_in_s + 0.01
             except LogUnavailable as error:
                 logger.warning("job %s waits: %s", self._name, error)
-                pause_s = 1.0
+                pause_s = RETRY_S
             except Exception:
                 logger.exception("job %s failed and will be tried again", self._name)
-                pause_s = 1.0
+                pause_s = RETRY_S
             self._stopping.wait(pause_s)
         try:
             self._lease.release()

@@ -124,12 +124,12 @@ class TestWaking:
             assert follower.take(1) == [event]
 
     def test_an_event_that_came_while_it_started_is_heard_of(self, log, open_log, monkeypatch):
-        head, other = log.head, open_log()
+        other = open_log()
+        head = other.head()
 
-        def head_and_then_an_event(*snapshot: Any) -> int:
-            before: int = head(*snapshot)
+        def head_and_then_an_event() -> int:
             append_to(other, "a")
-            return before
+            return head
 
         monkeypatch.setattr(petstore.sse.feed, "POLL_S", PATIENCE_S * 2)
         monkeypatch.setattr(log, "head", head_and_then_an_event)

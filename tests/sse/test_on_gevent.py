@@ -24,7 +24,7 @@ sys.exit(pytest.main([*sys.argv[1:], "-q", "-p", "no:cacheprovider"]))
 @pytest.mark.parametrize(
     "names",
     [
-        ("test_stream.py", "test_stream_trouble.py", "test_feed.py", "test_pump.py", "test_wakeup.py", "test_lease.py"),
+        ("test_stream.py", "test_stream_trouble.py", "test_feed.py", "test_wakeup.py"),
         ("stream_on_gevent.py",),
     ],
 )

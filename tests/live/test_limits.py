@@ -1,0 +1,112 @@
+"""A server with hundreds of streams, which are all that it may have, and clients that want more than their share."""
+
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from tests.live.client import Exchange
+from tests.live.crowd import Crowd
+from tests.live.measure import metric, streams_open, wait_until_none_is_open
+from tests.live.server import Server, wait_until
+from tests.live.shop import BUDDY, CUSTOMER, INVENTORY, ask, change, new_stock, place
+
+BY_NAME = {"Accept": "text/event-stream"}
+STREAMS, SHARE = 200, 5
+
+HEALTH_S = 0.1
+"""The promise, of which a loaded machine gets twice as much before a test fails."""
+
+
+def test_at_the_limit_health_answers_at_once_the_shop_goes_on_and_nobody_is_dropped(start: Callable[..., Server]):
+    server = start(workers=1, PETSTORE_MAX_STREAMS=STREAMS)
+    with Crowd(server.address, INVENTORY, STREAMS) as crowd:
+        crowd.wait_until_open()
+        times = []
+        for _ in range(50):
+            for headers, status in ((BY_NAME, 200), ({}, 503)):
+                refused = ask(server, "GET", INVENTORY, headers=headers)
+                assert refused.status == status
+                assert b'"reason":"full"' in refused.body or int(refused.header("Retry-After") or 0) > 0
+            begun = time.monotonic()
+            assert ask(server, "GET", "/healthz").json() == {"status": "ok"}
+            times.append(time.monotonic() - begun)
+        times.sort()
+        print(f"healthz: median {times[25] * 1000:.1f} ms, p99 {times[-1] * 1000:.1f} ms, with {STREAMS} of {STREAMS} streams")
+        assert times[-1] < 2 * HEALTH_S
+        assert place(server, BUDDY)["status"] == "PLACED"
+        change(server, BUDDY, stock=new_stock())
+        crowd.read_until(lambda: all(len(member.ids) == 2 for member in crowd.members), "everybody has both events")
+        assert streams_open(server) == STREAMS
+        assert metric(server, "petstore_streams_refused_total", reason="full") == 100
+
+
+def test_one_address_gets_its_share_and_others_theirs(start: Callable[..., Server]):
+    server = start(workers=1, PETSTORE_MAX_STREAMS_PER_CLIENT=SHARE)
+    with ExitStack() as stack:
+        for _ in range(SHARE):
+            assert b": open\n" in stack.enter_context(stream_from(server, "127.0.0.2")).body
+        assert_too_many(stream_from(server, "127.0.0.2"))
+        assert b": open\n" in stack.enter_context(stream_from(server, "127.0.0.3")).body
+        answer = Exchange(server.address, INVENTORY, connection=connect_from(server, "127.0.0.2"))
+        assert (answer.status, answer.header("Content-Type")) == (503, "application/problem+json")
+        answer.close()
+    wait_until_none_is_open(server)
+    assert metric(server, "petstore_streams_refused_total", reason="too-many") == 2
+    stream_from(server, "127.0.0.2").close()
+
+
+def test_one_customer_gets_a_share_whatever_the_addresses(start: Callable[..., Server]):
+    server = start(workers=1, PETSTORE_MAX_STREAMS_PER_CLIENT=SHARE)
+    order = ask(server, "POST", "/v1/orders", {"petId": BUDDY, "userId": CUSTOMER}).json()
+    target = order["links"]["statusStream"]
+    with ExitStack() as stack:
+        for number in range(SHARE):
+            stream = stack.enter_context(stream_from(server, f"127.0.1.{number + 1}", target))
+            assert b": open\n" in stream.body
+        assert_too_many(stream_from(server, "127.0.1.99", target))
+        assert b": open\n" in stack.enter_context(stream_from(server, "127.0.1.99")).body
+
+
+def test_behind_a_proxy_the_client_is_the_one_that_the_proxy_names(start: Callable[..., Server]):
+    server = start(workers=1, PETSTORE_MAX_STREAMS_PER_CLIENT=SHARE, PETSTORE_PROXIES=1)
+
+    def stream_for(forwarded: str) -> Exchange:
+        stream = Exchange(server.address, INVENTORY, {**BY_NAME, "X-Forwarded-For": forwarded})
+        return stream.read_until(lambda: b"\n" in stream.body)
+
+    with ExitStack() as stack:
+        for number in range(SHARE):
+            # What a client says of itself stands before what the proxy adds, and counts for nothing.
+            assert b": open\n" in stack.enter_context(stream_for(f"198.51.100.{number}, 203.0.113.7")).body
+        assert_too_many(stream_for("198.51.100.99, 203.0.113.7"))
+        assert b": open\n" in stack.enter_context(stream_for("203.0.113.8")).body
+
+
+def test_the_places_of_a_killed_worker_are_free_again(start: Callable[..., Server]):
+    server = start(workers=1, PETSTORE_MAX_STREAMS=STREAMS, PETSTORE_MAX_STREAMS_PER_CLIENT=STREAMS)
+    for _ in range(2):
+        with Crowd(server.address, INVENTORY, STREAMS) as crowd:
+            crowd.wait_until_open()
+            (pid,) = server.worker_pids()
+            assert streams_open(server) == STREAMS
+            server.kill_worker(pid)
+            wait_until(lambda: len(server.worker_pids()) == 1, "it is replaced")
+            wait_until_none_is_open(server)
+
+
+def connect_from(server: Server, address: str) -> socket.socket:
+    return socket.create_connection(server.address, 30, (address, 0))
+
+
+def stream_from(server: Server, address: str, target: str = INVENTORY) -> Exchange:
+    """Open a stream from an address of this machine and wait for its first bytes."""
+    stream = Exchange(server.address, target, BY_NAME, connection=connect_from(server, address))
+    return stream.read_until(lambda: b"\n" in stream.body)
+
+
+def assert_too_many(stream: Exchange) -> None:
+    with stream:
+        assert stream.status == 200
+        assert [(event.type, event.data) for event in stream.read_to_end().events] == [("goodbye", '{"reason":"too-many"}')]
+        assert stream.decoder.retry_ms

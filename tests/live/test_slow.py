@@ -1,0 +1,138 @@
+"""Clients that stop reading: they delay nobody, cost bounded memory, and lose nothing when they read on."""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+
+from tests.live.client import Exchange
+from tests.live.crowd import Crowd
+from tests.live.follower import append, told
+from tests.live.measure import MEBIBYTE, ended, memory, wait_until_none_is_open
+from tests.live.server import Server, wait_until
+from tests.live.shop import INVENTORY, get
+
+STUCK, LIVE = 3, 20
+BATCHES, BATCH, PADDING = 30, 200, 2000
+"""12 MB for each stream: more than the kernel takes for one that doesn't read."""
+
+SMALL_BUFFER = 4096
+
+
+def test_stuck_readers_delay_nobody_cost_little_and_lose_nothing(start: Callable[..., Server]):
+    server = start(workers=1, PETSTORE_HEARTBEAT_S=1)
+    (pid,) = server.worker_pids()
+    cursor = get(server, "/v1/inventory")["lastEventId"]
+    with (
+        closing(server.open_event_log()) as log,
+        Crowd(server.address, INVENTORY, LIVE) as live,
+        Crowd(server.address, INVENTORY, STUCK, receive_buffer=SMALL_BUFFER) as stuck,
+    ):
+        live.wait_until_open()
+        stuck.wait_until_open()
+        before = memory(pid)
+        for number in range(BATCHES):
+            last_id = append(log, BATCH, number * BATCH, PADDING)
+            mark = b"id: %d\n" % last_id
+            live.read_until(lambda: all(mark in member.received[-4096:] for member in live.members), "the live ones have it")  # noqa: B023
+        after = memory(pid)
+        expected = told(log, cursor)
+        for member in live.members:
+            assert bodies(member.received) == b"".join(expected)
+        waiting_s = time.monotonic() + 2.5
+        while time.monotonic() < waiting_s:
+            live.read(0.1)  # Meanwhile those who don't read get over two heartbeats, and must not be taken for gone.
+        stuck.read_until(lambda: all(mark in member.received[-4096:] for member in stuck.members), "the stuck ones read on")
+        for member in stuck.members:
+            assert bodies(member.received) == b"".join(expected)
+    print(f"memory {before / MEBIBYTE:.1f} -> {after / MEBIBYTE:.1f} MiB, {BATCHES * BATCH} events of {PADDING} bytes")
+    assert after - before < 60 * MEBIBYTE
+    wait_until_none_is_open(server)
+    assert ended(server, "stuck") == 0
+
+
+def bodies(received: bytearray) -> bytes:
+    """Return the events in a chunked answer, without what may stand between them."""
+    rest, body = bytes(received).partition(b"\r\n\r\n")[2], []
+    position = 0
+    while position < len(rest):
+        end = rest.index(b"\r\n", position)
+        size = int(rest[position:end], 16)
+        chunk = rest[end + 2 : end + 2 + size]
+        position = end + 2 + size + 2
+        if not chunk.startswith((b": ", b"retry: ")):
+            body.append(chunk)
+    return b"".join(body)
+
+
+def test_a_reader_that_takes_nothing_for_too_long_is_closed_and_goes_on_later(start: Callable[..., Server]):
+    server = start(workers=1, PETSTORE_STUCK_S=2, PETSTORE_HEARTBEAT_S=1)
+    cursor = get(server, "/v1/inventory")["lastEventId"]
+    with (
+        closing(server.open_event_log()) as log,
+        Crowd(server.address, INVENTORY, 1) as live,
+        Crowd(server.address, INVENTORY, STUCK, receive_buffer=SMALL_BUFFER) as stuck,
+    ):
+        live.wait_until_open()
+        stuck.wait_until_open()
+        begun = time.monotonic()
+        for number in range(BATCHES):
+            last_id = append(log, BATCH, number * BATCH, PADDING)
+        mark = b"id: %d\n" % last_id
+        live.read_until(lambda: mark in live.members[0].received[-4096:], "the live one has all")
+        wait_until(lambda: server.log.count("cause=stuck") == STUCK, "the stuck ones are closed")
+        print(f"closed {time.monotonic() - begun:.1f} s after the first event, with a limit of 2 s")
+        assert "cause=left" not in server.log
+        expected = told(log, cursor)
+        stuck.read_until(lambda: all(member.ended for member in stuck.members), "they see the end")
+        for member in stuck.members:
+            held = member.ids[-1] if member.ids else cursor
+            with Exchange(server.address, INVENTORY, {"Last-Event-ID": str(held)}) as again:
+                again.read_events(len(expected) - len(member.ids))
+                assert member.ids + [int(event.last_event_id) for event in again.events] == ids(expected)
+
+
+def ids(frames: list[bytes]) -> list[int]:
+    return [int(frame.rpartition(b"id: ")[2]) for frame in frames]
+
+
+def test_long_replays_take_turns_with_live_streams(start: Callable[..., Server]):
+    server = start(workers=1)
+    cursor = get(server, "/v1/inventory")["lastEventId"]
+    delays: list[float] = []
+    with closing(server.open_event_log()) as log, ExitStack() as stack:
+        for number in range(40):
+            append(log, 500, number * 500, 200)
+        live = stack.enter_context(Exchange(server.address, INVENTORY))
+        live.read_until(lambda: live.chunks)
+        replays = [Replay(server, cursor, 20_000) for _ in range(4)]
+        while any(replay.thread.is_alive() for replay in replays):
+            last_id = append(log, 1)
+            live.read_until(lambda: int(live.decoder.last_event_id or 0) >= last_id)  # noqa: B023
+            delays.append(time.time() - last_id / 1e6)
+        for replay in replays:
+            replay.thread.join()
+            assert replay.complete
+    delays.sort()
+    print(f"{len(delays)} live events during 4 replays of 20,000: delay {delays[len(delays) // 2] * 1000:.0f} ms, at most {delays[-1] * 1000:.0f} ms")
+    assert len(delays) > 10, "the live stream stood still while others were replayed"
+
+
+class Replay:
+    """A client that reads the whole log."""
+
+    def __init__(self, server: Server, cursor: int, count: int) -> None:
+        self.complete = False
+        self._server, self._cursor, self._count = server, cursor, count
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        with Crowd(self._server.address, f"{INVENTORY}?lastEventId={self._cursor}", 1) as crowd:
+            (member,) = crowd.members
+            seen = position = 0
+            while seen < self._count:
+                crowd.read(1)
+                seen += member.received.count(b"\nid: ", position)
+                position = max(0, len(member.received) - 4)
+            self.complete = True
