@@ -4,7 +4,12 @@ Making the application connects to nothing and starts nothing: that is for `prep
 background, in each worker.
 """
 
+import resource
+import sqlite3
+import sys
+
 from flask import Flask
+from sqlalchemy.exc import DatabaseError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from petstore import api
@@ -14,14 +19,20 @@ from petstore.api.problem import describe
 from petstore.api.services import Services
 from petstore.logs import configure_logging
 from petstore.migrations import migrate
-from petstore.settings import Settings, load
+from petstore.settings import Settings, SettingsError, load
 from petstore.shop import Demo, Fulfilment, seed_shop
 from petstore.sse import Admission, Background, EventLog, Feed, Job, Retention, SqlEventLog, Terms
 
+SPARE = 1000
+"""Connections that are not for streams, so that health checks and orders get through when the streams are full."""
+
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Return the application. Raises SettingsError when the environment holds a wrong setting."""
-    settings = settings or load()
+    """Return the application. Ends the process with one line when the environment holds a wrong setting."""
+    try:
+        settings = settings or load()
+    except SettingsError as error:
+        sys.exit(str(error))
     configure_logging(settings)
     app = Flask(__name__, static_folder=None)
     if settings.proxies:
@@ -31,7 +42,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     runs = Runs(log, ContentRecommender(), settings.retention_h * 3600)
     terms = Terms(settings.heartbeat_s, settings.retry_ms, settings.drain_spread_s, settings.stuck_s, describe(500))
     app.extensions["petstore"] = Services(
-        settings, log, feed, Admission(settings.max_streams, settings.max_streams_per_client), terms, runs
+        settings, log, feed, Admission(places(settings), settings.max_streams_per_client), terms, runs
     )
     background = Background(feed, jobs(settings, log, runs))
     app.extensions["petstore.background"] = background
@@ -61,11 +72,33 @@ def jobs(settings: Settings, log: EventLog, runs: Runs) -> list[Job]:
 
 
 def prepare(settings: Settings) -> None:
-    """Bring the database up to date, and in the demo fill it. Safe to call at once in many processes, quick when done."""
-    migrate(settings.database_path)
+    """Bring the database up to date, and in the demo fill it. Safe to call at once in many processes, quick when done.
+
+    Raises SettingsError when there can be no database where the settings say.
+    """
+    try:
+        migrate(settings.database_path)
+    except (OSError, DatabaseError, sqlite3.DatabaseError) as error:
+        shown = f"is {settings.database_url!r}"
+        reason = str(getattr(error, "orig", error))
+        raise SettingsError("PETSTORE_DATABASE_URL", shown, f"must be a SQLite file that can be written: {reason}") from error
     if settings.demo:
         log = SqlEventLog(settings.database_path)
         try:
             seed_shop(log)
         finally:
             log.close()
+
+
+def places(settings: Settings) -> int:
+    """Return how many streams a worker can hold: MAX_STREAMS, or fewer where the system allows fewer open files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # Half of the files at the least are not for streams where there are few: listeners, the database, other requests.
+    return min(settings.max_streams, max(1, hard - 2 * spare(hard)))
+
+
+def spare(files: int) -> int:
+    """Return how many connections of a worker are kept for what isn't a stream, when it may open so many files."""
+    return min(SPARE, files // 4)

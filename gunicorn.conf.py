@@ -6,9 +6,9 @@ Must not hold logic of its own.
 import resource
 import sys
 
-from app import prepare
+from app import places, prepare, spare
 from petstore.api.metrics import clear, forget_worker
-from petstore.logs import configure_logging
+from petstore.logs import ServerLogger
 from petstore.settings import SettingsError, load
 
 try:
@@ -21,8 +21,8 @@ workers = settings.workers
 worker_class = "gevent"
 loglevel = settings.log_level.lower()
 
-# Places that are not for streams, so that health checks and orders get through when the streams are full.
-worker_connections = settings.max_streams + 1000
+logger_class = ServerLogger
+worker_connections = places(settings) + spare(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 backlog = 4096
 
 # An idle connection holds a stopping worker for this long, and nginx lets go of one before we do (deploy/nginx.conf).
@@ -32,18 +32,17 @@ graceful_timeout = 10
 # It would be written to the home directory, which a server need not have.
 control_socket_disable = True
 
-# A stream is a file descriptor: the soft limit of most systems, 1024, would be met long before MAX_STREAMS.
-_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
-
 
 def on_starting(server):
-    configure_logging(settings)
-    clear(settings.var_directory / "metrics")
-    prepare(settings)
+    try:
+        prepare(settings)
+    except SettingsError as error:
+        sys.exit(str(error))
 
 
 def when_ready(server):
+    # Not before: whoever fails to bind must not take the counts of the server that is running.
+    clear(settings.var_directory / "metrics")
     if settings.demo:
         from petstore.api.introduction import introduce
 

@@ -5,10 +5,14 @@ Must not decide what is logged. A record's facts are in its `extra`, under `fact
 
 import json
 import logging
+import re
 import sys
 import time
+from typing import Any
 
-from petstore.settings import Settings
+from gunicorn.glogging import Logger
+
+from petstore.settings import Settings, load
 
 
 class TextFormatter(logging.Formatter):
@@ -40,13 +44,43 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+class ServerLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
+    """gunicorn's logger, with its lines in our form."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(formatter(load().log_format))
+
+
+def formatter(log_format: str) -> logging.Formatter:
+    """Return the formatter that the setting names."""
+    return JsonFormatter() if log_format == "json" else TextFormatter()
+
+
+class Discretion(logging.Filter):
+    """Takes out of gunicorn's lines what it quotes of a request that it could not read or serve: there may be a token in it."""
+
+    _QUOTING = re.compile(r"(Invalid request from ip=\S*: [^:]*).*", re.DOTALL)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = str(record.msg)
+        if text.startswith("Invalid request from"):
+            record.msg, record.args = self._QUOTING.sub(r"\1", record.getMessage()).replace("%", "%%"), ()
+        elif text.startswith("Error handling request") and isinstance(record.args, tuple):
+            record.args = tuple(str(target).partition("?")[0] for target in record.args)
+        return True
+
+
+DISCRETION = Discretion()
+
+
 def configure_logging(settings: Settings) -> None:
-    """Give our logger, and gunicorn's where it has one, the form and our logger the level of the settings."""
-    formatter = JsonFormatter() if settings.log_format == "json" else TextFormatter()
+    """Give our logger the form and the level of the settings."""
     logger = logging.getLogger("petstore")
     if not logger.handlers:
         logger.addHandler(logging.StreamHandler(sys.stderr))
+    for handler in logger.handlers:
+        handler.setFormatter(formatter(settings.log_format))
     logger.setLevel(settings.log_level)
     logger.propagate = False
-    for handler in [*logger.handlers, *logging.getLogger("gunicorn.error").handlers]:
-        handler.setFormatter(formatter)

@@ -270,7 +270,7 @@ def _kept_secret(path: Path) -> str:
             _create_whole(path, secrets.token_urlsafe(32))
         return _parse_secret(path.read_text("ascii").strip())
     except OSError as error:
-        raise SettingsError("PETSTORE_SECRET_KEY", "is not set", f"{error.strerror}: {str(path)!r}") from error
+        raise SettingsError("PETSTORE_VAR", f"is {str(path.parent)!r}", f"must be writable: {error.strerror}") from error
     except ValueError:
         advice = f"{str(path)!r} does not hold {_SECRET.allowed}: delete it"
         raise SettingsError("PETSTORE_SECRET_KEY", "is not set", advice) from None

@@ -195,7 +195,7 @@ class TestSecret:
 
     def test_of_the_demo_is_named_when_it_can_not_be_kept(self, tmp_path):
         (tmp_path / "var").write_text("a file where a directory should be")
-        with pytest.raises(SettingsError, match=r"^PETSTORE_SECRET_KEY is not set: .*secret_key'$"):
+        with pytest.raises(SettingsError, match=r"^PETSTORE_VAR is '.*var': must be writable: "):
             demo_secret(tmp_path / "var")
 
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 from gevent import get_hub
-from sqlalchemy import BigInteger, Column, Index, String, Table, insert, select, update
+from sqlalchemy import BigInteger, Column, Index, Select, String, Table, insert, select, update
 
 from petstore.ai.recommender import Recommendation, Recommender
 from petstore.shop import CustomerNotFound, all_pets, find_customer, get_customer, new_id
-from petstore.sse import COMPLETE, ERROR, Draft, EventLog, LogUnavailable, Transaction, metadata
+from petstore.sse import COMPLETE, ERROR, Draft, EventLog, LogUnavailable, Transaction, close_own_loop, metadata
 
 RECOMMENDATIONS = "recommendations/"
 """What the topic of a run begins with; its id follows."""
@@ -32,6 +32,10 @@ SLICE_S = 0.005
 """Picks made within this time are committed together: a fast recommender must not pay a commit for each."""
 
 SWEEP_S = 1.0
+"""How often abandoned runs are looked for."""
+
+FORGET_S = 60.0
+"""How often runs past retention are looked for, at most."""
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +76,8 @@ class Runs:
         self._retention_s = retention_s
         self._limit = limit
         self._holder = secrets.token_hex(16)
+        self._forget_at = 0.0
+        self._forget_s = min(FORGET_S, retention_s / 10)
 
     def join(self, customer_id: str) -> Run:
         """Return the run that goes on for this customer, or start one. Raises CustomerNotFound."""
@@ -88,12 +94,16 @@ class Runs:
 
     def sweep(self) -> float:
         """Take over one run whose worker has gone, and forget runs past retention. Returns the seconds to the next sweep."""
-        run = self._log.write(self._adopt)
-        if run is not None:
-            logger.warning("run %s was abandoned and goes on here", run.id)
-            self._produce(run)
-            return 0.0
-        self._log.write(self._forget_old)
+        # Looked at first: a write lock every second, for nothing, would be felt by those who write.
+        if self._log.query(lambda connection: connection.execute(_abandoned()).first()):
+            run = self._log.write(self._adopt)
+            if run is not None:
+                logger.warning("run %s was abandoned and goes on here", run.id)
+                self._produce(run)
+                return 0.0
+        if time.monotonic() > self._forget_at:
+            self._forget_at = time.monotonic() + self._forget_s
+            self._log.write(self._forget_old)
         return SWEEP_S
 
     def _find_or_insert(self, transaction: Transaction, customer_id: str) -> tuple[Run, bool]:
@@ -109,8 +119,7 @@ class Runs:
         return run, True
 
     def _adopt(self, transaction: Transaction) -> Run | None:
-        expired = select(runs.c.id, runs.c.customer_id).where(runs.c.status == "RUNNING", runs.c.expires_at < _now())
-        row = transaction.connection.execute(expired.limit(1)).first()
+        row = transaction.connection.execute(_abandoned()).first()
         if row is None:
             return None
         claim = update(runs).filter_by(id=row.id).values(holder=self._holder, expires_at=_expiry())
@@ -142,6 +151,8 @@ class Runs:
         except Exception:
             logger.exception("run %s failed", run.id)
             self._fail(run)
+        finally:
+            close_own_loop()
 
     def _picks(self, run: Run) -> Iterator[Recommendation]:
         customer = get_customer(self._log, run.customer_id)
@@ -169,6 +180,11 @@ class Runs:
         if held:
             transaction.append(drafts)
         return held
+
+
+def _abandoned() -> Select[tuple[str, str]]:
+    expired = select(runs.c.id, runs.c.customer_id).where(runs.c.status == "RUNNING", runs.c.expires_at < _now())
+    return expired.limit(1)
 
 
 def _slice(picks: Iterator[Recommendation], limit: int) -> list[Recommendation]:

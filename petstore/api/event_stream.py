@@ -48,7 +48,7 @@ def admit_stream(customer_id: str | None = None) -> tuple[str, ...]:
         return holders
     parts.feed.observer.refused(reason)
     if any(media_type == CONTENT_TYPE for media_type, _ in request.accept_mimetypes):
-        abort(_response([goodbye(parts.terms, reason)]))
+        abort(_response(iter([goodbye(parts.terms, reason)])))
     abort(problem(503, detail=REFUSALS[reason], headers={"Retry-After": "2"}))
 
 
@@ -71,6 +71,11 @@ def stream_response(selection: Selection, opening: Opening, snapshot: Callable[[
     # The server keeps the environ for as long as the stream lasts; of what Flask has put in, nobody needs anything.
     request.environ.pop("werkzeug.request", None)
     return _response(stream)
+
+
+def head_response() -> Response:
+    """Return what a stream would begin with, without a body."""
+    return _response(())
 
 
 def _response(body: Iterable[bytes]) -> Response:

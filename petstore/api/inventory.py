@@ -50,10 +50,14 @@ class ManyChanges(Body):
     changes: Annotated[list[ListedChange], Field(min_length=1, max_length=MAX_CHANGES)]
 
 
+MAX_ITEMS = 1000
+"""Items of a page, and without `limit` also its default: most shops are restored after a gap by one request."""
+
+
 @blueprint.get("")
 def get_inventory() -> Response:
     """Show a page of the inventory, its sums, and the id from which its stream goes on: all of one moment."""
-    inventory = read_inventory(services().log, *requested_page())
+    inventory = read_inventory(services().log, *requested_page(MAX_ITEMS, MAX_ITEMS))
     return jsonify(
         data=[render_item(pet) for pet in inventory.page.items],
         summary=render_summary(inventory.summary),

@@ -93,6 +93,8 @@ def get_metrics() -> Response:
 
 def forget_worker(directory: Path, pid: int) -> None:
     """Take what a worker that has ended had open out of the sums."""
+    # Before the import, as in Metrics: whoever forks the next worker passes on what the library decides here.
+    share_counts(directory)
     from prometheus_client.multiprocess import mark_process_dead
 
     mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]

@@ -57,9 +57,9 @@ def whole_number(name: str, lowest: int, highest: int, default: D) -> int | D:
     return number
 
 
-def requested_page() -> tuple[int, int]:
+def requested_page(max_limit: int = MAX_LIMIT, default_limit: int = DEFAULT_LIMIT) -> tuple[int, int]:
     """Return `page`, from 1 on, and `limit`, the number of items on it."""
-    return whole_number("page", 1, MAX_PAGE, 1), whole_number("limit", 1, MAX_LIMIT, DEFAULT_LIMIT)
+    return whole_number("page", 1, MAX_PAGE, 1), whole_number("limit", 1, max_limit, default_limit)
 
 
 def identifier(name: str, text: str) -> str:

@@ -3,11 +3,11 @@
 Both ask for a run and read its events; neither knows how a recommendation is made.
 """
 
-from flask import Blueprint, Response, jsonify, url_for
+from flask import Blueprint, Response, jsonify, request, url_for
 
 from petstore.ai import Run
 from petstore.api.error import RunFailed
-from petstore.api.event_stream import accept_event_stream, admit_stream, requested_form, stream_response
+from petstore.api.event_stream import accept_event_stream, admit_stream, head_response, requested_form, stream_response
 from petstore.api.parameter import customer_identifier
 from petstore.api.resume import requested
 from petstore.api.services import services
@@ -24,6 +24,8 @@ def stream_recommendations() -> Response:
     """Stream the recommendations of a new run, or of the one that the client was cut off from."""
     accept_event_stream()
     customer_id, form = customer_identifier("userId"), requested_form()
+    if request.method == "HEAD":
+        return head_response()  # A run is for whoever reads it.
     holders = admit_stream(customer_id)
     run, opening = _find_run(customer_id, requested())
     snapshot = url_for("recommendations.get_recommendations", userId=customer_id)
@@ -38,7 +40,7 @@ def get_recommendations() -> Response:
     if not events or events[-1].type != COMPLETE:
         raise RunFailed(run.id)
     *picks, complete = events
-    return jsonify(data=[pick.value() for pick in picks], **complete.value(), lastEventId=complete.id)
+    return jsonify(data=[pick.value() for pick in picks], **complete.value(), topic=run.topic, lastEventId=complete.id)
 
 
 def _find_run(customer_id: str, asked: Requested | None) -> tuple[Run, Opening]:

@@ -47,10 +47,14 @@ def stream_order(order_id: str) -> Response:
 
 @blueprint.get("/stream")
 def stream_topics() -> Response:
-    """Stream several topics over one connection, from now on; each event's data names its topic."""
+    """Stream several topics over one connection; each event's data names its topic.
+
+    From now on; topics that all end are told from their beginning.
+    """
     accept_event_stream()
     selection = Selection(_topics(), requested_form(with_topic=True))
-    return stream_response(selection, open_at(services().log, selection.topics, requested(), None), snapshot_url, admit_stream())
+    start = None if INVENTORY_TOPIC in selection.topics else 0
+    return stream_response(selection, open_at(services().log, selection.topics, requested(), start), snapshot_url, admit_stream())
 
 
 def snapshot_url(topic: str) -> str:

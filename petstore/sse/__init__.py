@@ -28,6 +28,7 @@ from petstore.sse.event_log import EventLog as EventLog
 from petstore.sse.event_log import Transaction as Transaction
 from petstore.sse.feed import Feed as Feed
 from petstore.sse.lease import Job as Job
+from petstore.sse.loop import close_own_loop as close_own_loop
 from petstore.sse.observer import Observer as Observer
 from petstore.sse.retention import Retention as Retention
 from petstore.sse.selection import Selection as Selection

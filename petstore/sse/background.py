@@ -35,6 +35,7 @@ class Background:
         self._jobs = jobs
         self._lock = threading.Lock()
         self.started = False
+        self._look: gevent.Greenlet | None = None
 
     def start(self) -> None:
         """Start everything once. A log that doesn't answer stops nobody: the feed begins with the first stream that finds it."""
@@ -50,14 +51,17 @@ class Background:
             logger.warning("the feed could not start yet: %s", error)
 
     def watch(self, worker: Any) -> None:
-        """Drain when `worker` (gunicorn's, of the gevent kind) is told to end, by TERM or by its own count of requests."""
+        """Drain when `worker` (gunicorn's, of the gevent kind) is told to end, by a signal or by its own count of requests."""
 
         def terminate(handle: Callable[[int, Any], None], number: int) -> None:
             handle(number, None)
             self.drain()
 
-        # A handler of gevent's runs at once; Python's own would wait for the loop's next turn.
-        gevent.signal_handler(signal.SIGTERM, terminate, worker.handle_exit, int(signal.SIGTERM))
+        # Ctrl-C reaches every process of a terminal, and gunicorn hands it on as QUIT: left to itself, a worker would take either
+        # as leave to be gone in a tenth of a second, and cut its streams off.
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            # A handler of gevent's runs at once; Python's own would wait for the loop's next turn.
+            gevent.signal_handler(number, terminate, worker.handle_exit, int(number))
 
         def look() -> None:
             while worker.alive:
@@ -66,7 +70,7 @@ class Background:
                 self._feed.observer.lagged(max(0.0, time.monotonic() - asked_at - LOOK_S))
             self.drain()
 
-        gevent.spawn(look)
+        self._look = gevent.spawn(look)
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -81,6 +85,8 @@ class Background:
         """Stop the jobs, giving their leases to the other workers, and the feed."""
         # What is frozen would be taken apart last of all, after the modules that its own clean-up needs.
         gc.unfreeze()
+        if self._look is not None:
+            self._look.kill(block=False)
         if self.started:
             for job in self._jobs:
                 job.stop()

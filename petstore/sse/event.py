@@ -125,9 +125,12 @@ def encode(type: str, data: str, id: int | None = None) -> bytes:
     return "".join(parts).encode("utf-8", "replace")
 
 
-def encode_control(type: str, data: Mapping[str, Any]) -> bytes:
-    """Return the frame of a control event (`gap`, `goodbye`, `error`): it carries no id, so no client can resume from it."""
-    return encode(type, dump(data))
+def encode_control(type: str, data: Mapping[str, Any], form: Form = PLAIN) -> bytes:
+    """Return the frame of a control event (`gap`, `goodbye`, `error`): it carries no id, so no client can resume from it.
+
+    A client that wants no names finds the type in the data, as `event`: it must be able to tell a gap from an event.
+    """
+    return encode(type, dump(data)) if form.named else encode(DEFAULT_TYPE, dump({"event": type, **data}))
 
 
 def encode_comment(text: str) -> bytes:

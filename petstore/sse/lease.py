@@ -18,10 +18,10 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from petstore.sse.error import LogUnavailable
 from petstore.sse.event_log import EventLog, Transaction
-from petstore.sse.sql_event_log import _ID, metadata
+from petstore.sse.sql_event_log import ID, metadata
 
-LEASE_S = 3.0
-"""How long a lease lasts. It bounds how long work rests after its worker was killed; a holder renews three times as often."""
+LEASE_S = 5.0
+"""How long a lease lasts. It bounds how long work rests after its worker was killed; a holder renews it when half is over."""
 
 RETRY_S = 1.0
 """How long a job rests after a failure."""
@@ -31,7 +31,7 @@ leases = Table(
     metadata,
     Column("name", String(60), primary_key=True),
     Column("holder", String(40), nullable=False),
-    Column("expires_at", _ID, nullable=False),
+    Column("expires_at", ID, nullable=False),
 )
 """`expires_at` in microseconds since 1970."""
 
@@ -60,7 +60,7 @@ class Lease:
                 return False
         asked_at = time.monotonic()
         taken = self._log.write(self._take)
-        self._renew_at = asked_at + LEASE_S / 3 if taken else 0.0
+        self._renew_at = asked_at + LEASE_S / 2 if taken else 0.0
         return taken
 
     def _left_of_another(self, connection: Connection) -> float:

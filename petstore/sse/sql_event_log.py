@@ -38,21 +38,21 @@ T = TypeVar("T")
 metadata = MetaData()
 """The tables of the streaming core; a product migrates them together with its own."""
 
-_ID = BigInteger().with_variant(Integer, "sqlite")  # SQLite stores a row by its key only when that is an INTEGER.
+ID = BigInteger().with_variant(Integer, "sqlite")  # SQLite stores a row by its key only when that is an INTEGER.
 
 clock = Table(
     "event_clock",
     metadata,
-    Column("origin", _ID, primary_key=True, autoincrement=False),
-    Column("last_id", _ID, nullable=False),
-    Column("trimmed_id", _ID, nullable=False),
+    Column("origin", ID, primary_key=True, autoincrement=False),
+    Column("last_id", ID, nullable=False),
+    Column("trimmed_id", ID, nullable=False),
 )
 """One row. Its lock, held to the commit, is what makes commit order id order."""
 
 events = Table(
     "events",
     metadata,
-    Column("id", _ID, primary_key=True, autoincrement=False),
+    Column("id", ID, primary_key=True, autoincrement=False),
     Column("topic", String(200), nullable=False),
     Column("type", String(60), nullable=False),
     Column("data", Text, nullable=False),
@@ -63,7 +63,7 @@ trims = Table(
     "event_trims",
     metadata,
     Column("topic", String(200), primary_key=True),
-    Column("last_id", _ID, nullable=False),
+    Column("last_id", ID, nullable=False),
 )
 """For each topic that retention has cut: the newest id that it removed."""
 

@@ -28,7 +28,7 @@ from gevent.hub import get_hub
 from petstore.sse.admission import Admission
 from petstore.sse.cursor import Gap, Opening
 from petstore.sse.error import LogUnavailable
-from petstore.sse.event import Event, Form, encode_comment, encode_control, encode_retry
+from petstore.sse.event import PLAIN, Event, Form, encode_comment, encode_control, encode_retry
 from petstore.sse.feed import Feed
 from petstore.sse.heartbeat import Heartbeat
 from petstore.sse.loop import close_own_loop
@@ -112,7 +112,7 @@ class Stream:
         self._terms = terms
         self._selection = selection
         self._cursor = opening.cursor
-        gaps = [encode_control("gap", _gap(gap, selection.form, snapshot(gap.topic))) for gap in opening.gaps]
+        gaps = [encode_control("gap", _gap(gap, selection.form, snapshot(gap.topic)), selection.form) for gap in opening.gaps]
         self._first = b"".join([encode_retry(terms.retry_ms), encode_comment("open"), *gaps])
         self._running = set(selection.topics) - opening.over
         self._connection = connection
@@ -143,7 +143,7 @@ class Stream:
         refusal = self._admission.refusal(self._holders)
         if refusal is not None:
             observer.refused(refusal)
-            yield goodbye(self._terms, refusal)
+            yield goodbye(self._terms, refusal, self._selection.form)
             return
         with self._admission.place(self._holders):
             self._wakeup = Wakeup()
@@ -159,7 +159,7 @@ class Stream:
                 self._cause = "failed"
                 logger.exception("a stream of %s failed", ", ".join(topics))
                 with contextlib.suppress(Gone):
-                    yield from self._write(encode_control("error", self._terms.failure))
+                    yield from self._write(encode_control("error", self._terms.failure, self._selection.form))
             finally:
                 self._feed.leave(self._subscription)
                 if self._heartbeat is not None:
@@ -176,7 +176,7 @@ class Stream:
                     return
                 self._write_rest(subscription)
                 if self._feed.draining:
-                    yield from self._write(goodbye(self._terms, "draining"))
+                    yield from self._write(goodbye(self._terms, "draining", self._selection.form))
                     self._cause = "drained"
                     if self._outlet is not None:
                         self._outlet.hang_up()
@@ -272,10 +272,10 @@ def _gap(gap: Gap, form: Form, snapshot: str) -> dict[str, Any]:
     return {"topic": gap.topic, **data} if form.with_topic else data
 
 
-def goodbye(terms: Terms, reason: str) -> bytes:
+def goodbye(terms: Terms, reason: str, form: Form = PLAIN) -> bytes:
     """Return the end of a stream that the server can't serve now: when to come back, jittered, and why (`full`, `draining`).
 
     A browser's EventSource gives up for good on any status but 200, so this is how one is refused.
     """
     retry_ms = terms.retry_ms + random.randint(0, int(terms.drain_spread_s * 1000))
-    return encode_retry(retry_ms) + encode_control("goodbye", {"reason": reason})
+    return encode_retry(retry_ms) + encode_comment("goodbye") + encode_control("goodbye", {"reason": reason}, form)

@@ -125,7 +125,7 @@ class TestWaking:
 
     def test_an_event_that_came_while_it_started_is_heard_of(self, log, open_log, monkeypatch):
         other = open_log()
-        head = other.head()
+        head: int = other.head()
 
         def head_and_then_an_event() -> int:
             append_to(other, "a")

@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 HERE = Path(__file__).parent
 
 PATCHED = """
@@ -21,17 +19,16 @@ sys.exit(pytest.main([*sys.argv[1:], "-q", "-p", "no:cacheprovider"]))
 """
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("test_stream.py", "test_stream_trouble.py", "test_feed.py", "test_wakeup.py"),
-        ("stream_on_gevent.py",),
-    ],
-)
-def test_everything_holds_where_threads_are_greenlets(names):
-    files = [str(HERE / name) for name in names]
+FILES = ("test_stream.py", "test_stream_trouble.py", "test_feed.py", "test_wakeup.py", "stream_on_gevent.py")
+
+
+def test_everything_holds_where_threads_are_greenlets():
     done = subprocess.run(
-        [sys.executable, "-c", PATCHED, *files], cwd=HERE.parent.parent, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", PATCHED, *(str(HERE / name) for name in FILES)],
+        cwd=HERE.parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout

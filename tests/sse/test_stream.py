@@ -309,25 +309,11 @@ class TestLeaving:
 
 
 class TestCuts:
-    def test_a_stream_that_is_cut_anywhere_goes_on_where_it_was(self, read, append, log, monkeypatch):
-        monkeypatch.setattr(petstore.sse.feed, "Ring", partial(Ring, max_events=5))
-        monkeypatch.setattr(petstore.sse.subscription, "PAGE", 4)
-        monkeypatch.setattr(petstore.sse.stream, "MAX_CHUNK", 100)
-        stop = threading.Event()
-
-        def write() -> None:
-            for n in range(150):
-                append("ab"[n % 2], n=n)
-                stop.wait(0.0005)
-            append("a", COMPLETE)
-            append("b", COMPLETE)
-
-        writing = threading.Thread(target=write)
-        writing.start()
-        found: list[int] = []
+    def follow(self, read: Callable[..., Reader], log: Any, topics: str, found: list[int]) -> None:
+        """Read to the end of all topics, cut again and again."""
         opening = FROM_THE_START
         while not opening.ended:
-            reader = read(opening, "a", "b")
+            reader = read(opening, *topics)
             for _ in range(random.randrange(1, 12)):
                 try:
                     reader.next()
@@ -335,9 +321,27 @@ class TestCuts:
                     break
             reader.close()
             found += reader.ids
-            opening = open_at(log, ["a", "b"], read_id(str(found[-1])), 0) if found else FROM_THE_START
-        writing.join()
-        assert found == [event.id for event in log.read(None, 0, 1000)]
+            opening = open_at(log, topics, read_id(str(found[-1])), 0) if found else FROM_THE_START
+
+    def test_streams_that_are_cut_anywhere_go_on_where_they_were(self, read, append, log, monkeypatch):
+        monkeypatch.setattr(petstore.sse.feed, "Ring", partial(Ring, max_events=5))
+        monkeypatch.setattr(petstore.sse.subscription, "PAGE", 4)
+        monkeypatch.setattr(petstore.sse.stream, "MAX_CHUNK", 100)
+
+        def write(topic: str) -> None:
+            for n in range(80):
+                append(topic, n=n)
+            append(topic, COMPLETE)
+
+        found: list[tuple[str, list[int]]] = [(topics, []) for topics in ("a", "b", "ab", "ab")]
+        work = [threading.Thread(target=write, args=(topic,)) for topic in "ab"]
+        work += [threading.Thread(target=self.follow, args=(read, log, topics, ids)) for topics, ids in found]
+        for thread in work:
+            thread.start()
+        for thread in work:
+            thread.join()
+        for topics, ids in found:
+            assert ids == [event.id for event in log.read(topics, 0, 1000)]
 
 
 class TestRefusals:

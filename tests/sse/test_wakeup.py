@@ -3,6 +3,7 @@
 import gc
 import threading
 import weakref
+from typing import Any
 
 import gevent
 import pytest
@@ -42,7 +43,8 @@ def test_a_greenlet_that_waits_is_woken_by_another():
 
 
 def test_being_woken_many_times_is_being_woken_once():
-    wakeup, turns = Wakeup(), []
+    wakeup = Wakeup()
+    turns: list[Any] = []
 
     def follow() -> None:
         while len(turns) < 2:

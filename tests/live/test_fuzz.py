@@ -1,0 +1,40 @@
+"""A storm of malformed requests over the streams: each is answered, none breaks anything or leaves anything behind."""
+
+import random
+from collections.abc import Callable
+
+from tests.live.client import Exchange
+from tests.live.fuzzer import Fuzzer
+from tests.live.measure import MEBIBYTE, descriptors, memory, wait_until_none_is_open
+from tests.live.server import Server, wait_until
+from tests.live.shop import BUDDY, INVENTORY, change, data, new_stock
+
+REQUESTS, WARM_UP = 1500, 500
+
+
+def test_malformed_requests_break_nothing_and_leave_nothing(start: Callable[..., Server]):
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    fuzz(start(workers=1, PETSTORE_HEARTBEAT_S=1), seed, REQUESTS)
+
+
+def fuzz(server: Server, seed: int, requests: int) -> None:
+    """Send so many requests and see that the server is as it was before."""
+    workers = server.worker_pids()
+    fuzzer = Fuzzer(server, seed)
+    fuzzer.run(WARM_UP)
+    wait_until_none_is_open(server)
+    before, files = memory(workers[0]), descriptors(workers[0])
+    fuzzer.run(requests)
+    wait_until_none_is_open(server)
+    after = memory(workers[0])
+    print(f"{WARM_UP + requests} requests: {dict(fuzzer.statuses)}; memory {before / MEBIBYTE:.1f} -> {after / MEBIBYTE:.1f} MiB")
+    assert fuzzer.failures == []
+    assert "Traceback" not in server.log
+    assert server.worker_pids() == workers
+    wait_until(lambda: descriptors(workers[0]) <= files + 1, "their connections are closed")
+    assert after < before + 5 * MEBIBYTE
+    with Exchange(server.address, INVENTORY) as stream:
+        stream.read_until(lambda: stream.chunks)
+        change(server, BUDDY, stock=(stock := new_stock()))
+        assert data(stream.read_events(1)[0])["newStock"] == stock
