@@ -5,11 +5,11 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: help run test check clean
+.PHONY: help run test check bench bench-quick clean
 .NOTPARALLEL:
 
 help: ## say what can be made
-	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
 
 run: export PETSTORE_DEMO ?= 1
 run: .venv/run.stamp ## start the demo shop
@@ -25,8 +25,16 @@ check: .venv/test.stamp ## check format, lint, types and architecture
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/test_architecture.py
 
+BENCH := bench/.build/load bench/.build/writer bench/.peers/made.stamp .venv/run.stamp
+
+bench: $(BENCH) ## measure us beside our peers, for an hour or more (ARGS="--only petstore,nchan" for some)
+	@bench/.peers/python/bin/python -m bench.run $(ARGS)
+
+bench-quick: $(BENCH) ## the same for two minutes: us, nchan and the limit
+	@bench/.peers/python/bin/python -m bench.run --quick $(ARGS)
+
 clean: ## remove what can be made again; var/ holds the shop's data and stays
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv bench/.build bench/.peers .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp says that a step has ended well, so that the next `make` skips it; one that was cut short is done again.
@@ -48,4 +56,15 @@ clean: ## remove what can be made again; var/ holds the shop's data and stays
 .venv/test.stamp: requirements-test.txt requirements.txt .venv/made.stamp
 	@echo "Installing requirements-test.txt into .venv ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	@touch $@
+
+bench/.build/%: bench/%.c
+	@mkdir -p bench/.build
+	@$(CC) -std=c11 -O2 -Wall -Wextra -o $@ $<
+
+bench/.peers/made.stamp: requirements-bench.txt bench/peers/install.sh bench/peers/package.json .venv/made.stamp
+	@echo "Installing the benchmarks' peers into bench/.peers ..."
+	@$(BIN)/python -m venv --clear bench/.peers/python
+	@bench/.peers/python/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@bench/peers/install.sh bench/.peers
 	@touch $@

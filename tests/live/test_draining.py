@@ -19,7 +19,7 @@ STREAMS = 500
 SPREAD_S = 5
 RELOADS = 1
 
-GOODBYE = re.compile(rb'\r\nretry: ([0-9]+)\nevent: goodbye\ndata: \{"reason":"draining"\}\n\n\r\n0\r\n\r\n$')
+GOODBYE = re.compile(rb'\r\nretry: ([0-9]+)\n: goodbye\nevent: goodbye\ndata: \{"reason":"draining"\}\n\n\r\n0\r\n\r\n$')
 
 BOUND_S = 5.0
 """The promise, of which a loaded machine gets twice as much before a test fails."""

@@ -43,7 +43,7 @@ def test_one_more_that_asks_for_event_streams_by_name_gets_a_goodbye_that_a_brow
         assert refused.status == 200
         assert refused.header("Content-Type") == "text/event-stream; charset=utf-8"
         refused.read_to_end()
-        match = re.fullmatch(rb'retry: ([0-9]+)\nevent: goodbye\ndata: \{"reason":"full"\}\n\n', refused.body)
+        match = re.fullmatch(rb'retry: ([0-9]+)\n: goodbye\nevent: goodbye\ndata: \{"reason":"full"\}\n\n', refused.body)
         assert match, refused.body
         assert 3000 <= int(match[1]) <= 5000
 

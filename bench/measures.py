@@ -1,0 +1,130 @@
+"""The measures. Each takes a session and returns flat numbers, whose names say their units.
+
+Must not know which server is measured, nor what is done with the numbers.
+"""
+
+import time
+from typing import Any
+
+from bench.load import BULK, scheduled, spread
+from bench.session import Session
+
+Numbers = dict[str, Any]
+
+CONNECT_PER_S = 1500
+SUSTAINED_P99_MS = 250.0
+MOST_PER_S = 8_000_000
+"""Deliveries a second at which the ramp ends by itself: the load generator would be what is measured."""
+
+
+def connect(session: Session, streams: int) -> Numbers:
+    """Open so many streams at 1,500 a second and hold them; the time to the first byte counts from when each was due."""
+    answer = session.load.open(streams, CONNECT_PER_S, session.server.stream)
+    first = answer["firstByte"]
+    return {
+        "first_byte_p50_ms": first["p50"] / 1000,
+        "first_byte_p99_ms": first["p99"] / 1000,
+        "not_connected": streams - first["count"] + answer["failed"],
+    }
+
+
+def idle(session: Session, streams: int, seconds: float) -> Numbers:
+    """Measure memory for each open stream and, over so many seconds, what it costs to hold them; 15 s hold one heartbeat each."""
+    time.sleep(1.0)
+    before = session.process.cpu_s()
+    time.sleep(seconds)
+    used = session.process.cpu_s() - before
+    kib = session.process.memory_kib() - session.bare_kib
+    return {"kib_per_stream": kib / streams} | ({"idle_cpu_percent": 100 * used / seconds} if seconds else {})
+
+
+def steady(session: Session, events_per_s: float, seconds: float) -> Numbers:
+    """Deliver at a rate that everybody manages: the delay, and the CPU time for 100,000 deliveries, publishing included."""
+    before = session.process.cpu_s()
+    answer = _publish(session, events_per_s, seconds)
+    used = session.process.cpu_s() - before
+    return {
+        "p50_ms": answer["byId"]["p50"] / 1000,
+        "p99_ms": answer["byId"]["p99"] / 1000,
+        "schedule_p99_ms": answer["bySchedule"]["p99"] / 1000,
+        "cpu_s_per_100k": used / max(1, answer["deliveries"]) * 100_000,
+        "wrong": wrong(answer),
+    }
+
+
+def capacity(session: Session, streams: int, seconds: float, first: float, requests_per_s: float = BULK) -> Numbers:
+    """Ramp the rate of publishing from `first` deliveries a second until no more comes out, then look in between."""
+    trials: list[Numbers] = []
+
+    def attempt(offered: float) -> bool:
+        """Try a rate, and return whether a higher one may bring more."""
+        best = max((trial["per_s"] for trial in trials), default=0.0)
+        trials.append(_trial(session, streams, offered, seconds, requests_per_s))
+        per_s, wrong = trials[-1]["per_s"], trials[-1]["wrong"]
+        # A server that joins what waits delivers more the more is offered, long after it is late.
+        return not wrong and (per_s > 0.9 * offered or per_s > 1.1 * best)
+
+    offered = first
+    while offered <= MOST_PER_S and attempt(offered):
+        offered *= 2
+    if offered <= MOST_PER_S:
+        attempt(offered / 2**0.5)
+    whole = [trial for trial in trials if not trial["wrong"]]
+    best = max(whole, key=lambda trial: trial["per_s"], default={"per_s": 0.0, "load_busy": 0.0})
+    prompt = (trial["per_s"] for trial in whole if trial["schedule_p99_ms"] < SUSTAINED_P99_MS)
+    return {
+        "capacity_per_s": best["per_s"],
+        "sustained_per_s": max(prompt, default=0.0),
+        "load_busy_at_capacity": best["load_busy"],
+        "trials": trials,
+    }
+
+
+def _trial(session: Session, streams: int, offered: float, seconds: float, requests_per_s: float) -> Numbers:
+    answer = _publish(session, offered / streams, seconds, requests_per_s)
+    return {
+        "offered_per_s": offered,
+        "per_s": answer["perSecond"],
+        "p50_ms": answer["byId"]["p50"] / 1000,
+        "p99_ms": answer["byId"]["p99"] / 1000,
+        "schedule_p99_ms": answer["bySchedule"]["p99"] / 1000,
+        "load_busy": answer["loadBusy"],
+        "wrong": wrong(answer),
+    }
+
+
+def _publish(session: Session, events_per_s: float, seconds: float, requests_per_s: float = BULK) -> Numbers:
+    requests = scheduled(session.server.publish, spread(events_per_s, seconds, requests_per_s))
+    expected = sum(events for _, (_, events) in requests)
+    # Somebody who only needs four times as long is slow; somebody who needs longer has lost events.
+    answer = session.load.publish(requests, expected, 4 * seconds + 5)
+    if not session.process.alive:
+        raise RuntimeError(f"the server has died: {session.process.log.read_text()[-500:]}")
+    return answer
+
+
+def wrong(answer: Numbers) -> int:
+    """Return how many deliveries were lost, doubled, out of order or to nobody, and requests not taken, together."""
+    kinds = ("lost", "doubled", "reordered", "unequal", "dropped", "refused")
+    return sum(int(answer[kind]) for kind in kinds) + int(answer["requests"] - answer["accepted"])
+
+
+def churn(session: Session, seconds: float, parallel: int = 32) -> Numbers:
+    """Connect, read the first event and close, `parallel` at a time."""
+    return _visits(session.load.churn(parallel, seconds, 1, session.server.hello()), "churn")
+
+
+def short(session: Session, seconds: float) -> Numbers:
+    """Read streams of ten events and an end, each from its connecting to its end, as many at a time as there are customers."""
+    paths = session.server.short
+    if not paths:
+        return {}
+    return _visits(session.load.churn(12, seconds, -11, list(paths)), "short")
+
+
+def _visits(answer: Numbers, name: str) -> Numbers:
+    return {
+        f"{name}_per_s": answer["perSecond"],
+        f"{name}_p99_ms": answer["visit"]["p99"] / 1000,
+        f"{name}_failed": answer["failed"],
+    }

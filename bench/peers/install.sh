@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Installs the peers into the directory that is named, and nothing anywhere else; needs no root. A peer that can't be had here
+# is said on standard output and is named as missing in the table; it never stops the benchmarks.
+set -uo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+mkdir -p "$1" && target=$(cd "$1" && pwd) || exit 1
+
+# nginx and its module come from the same place and fit each other; the system's own nginx is not touched.
+install_nchan() {
+    local debs
+    debs=$(mktemp -d) || return 1
+    (cd "$debs" && apt-get download nginx libnginx-mod-nchan) >"$target/nchan.log" 2>&1 &&
+        for deb in "$debs"/*.deb; do dpkg -x "$deb" "$target/nchan" || return 1; done
+    local status=$?
+    rm -rf "$debs"
+    return $status
+}
+
+install_better_sse() {
+    mkdir -p "$target/node" && cp "$here/package.json" "$target/node/" &&
+        npm install --prefix "$target/node" --no-audit --no-fund >"$target/node.log" 2>&1
+}
+
+install_nchan || echo "nginx with nchan could not be installed (see $target/nchan.log)"
+install_better_sse || echo "better-sse could not be installed (see $target/node.log)"

@@ -1,0 +1,153 @@
+"""Runs the benchmarks: `make bench` (all) and `make bench-quick` (two minutes). README.md says what is measured and how.
+
+Must not hold a measure itself: it decides what is measured, in which order, and what is kept.
+"""
+
+import argparse
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from bench import growth, measures
+from bench.load import ONE_BY_ONE
+from bench.machine import machine, versions
+from bench.measures import Numbers
+from bench.plots import draw
+from bench.report import render
+from bench.results import Results
+from bench.servers import SERVERS, Server
+from bench.session import CORES, session
+
+DIRECTORY = Path(__file__).resolve().parent / "results"
+FILES = 12_000
+"""Open files that a process needs for 10,000 streams."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured. At each of `held` streams only memory, and over `idle_s` the cost of holding them."""
+
+    quick: bool
+    servers: tuple[str, ...]
+    repeats: int
+    streams: tuple[int, ...]
+    held: int
+    idle_s: float
+    steady_s: float
+    trial_s: float
+    first_per_s: float
+    visits_s: float
+    append_s: float
+    growth: bool
+
+
+QUICK = Plan(True, ("petstore", "nchan", "writer"), 1, (1000,), 3000, 15, 3, 1, 50_000, 0, 1, False)
+FULL = Plan(False, tuple(server.name for server in SERVERS), 3, (100, 1000, 5000, 10_000), 10_000, 30, 10, 3, 25_000, 5, 5, True)
+
+
+def measure_streams(kind: type[Server], streams: int, plan: Plan) -> Numbers:
+    """Measure a server with so many streams open."""
+    with session(kind, streams) as running:
+        numbers = measures.connect(running, streams)
+        numbers |= measures.idle(running, streams, plan.idle_s if streams == plan.held else 0)
+        numbers |= measures.steady(running, 10_000 / streams, plan.steady_s)
+        numbers |= measures.capacity(running, streams, plan.trial_s, plan.first_per_s)
+        if not plan.quick or streams == 1000:
+            one = measures.capacity(running, streams, plan.trial_s, plan.first_per_s, ONE_BY_ONE)
+            numbers |= {f"one_{name}": value for name, value in one.items()}
+        return numbers
+
+
+def measure_held(kind: type[Server], plan: Plan) -> Numbers:
+    """Measure only what it costs to hold streams."""
+    with session(kind, plan.held) as running:
+        numbers = measures.connect(running, plan.held)
+        # Only ours has a heartbeat to be judged by here; the wait for it is most of the time.
+        return numbers | measures.idle(running, plan.held, plan.idle_s if kind.name == "petstore" else 0)
+
+
+def measure_visits(kind: type[Server], plan: Plan) -> Numbers:
+    """Measure streams that come and go."""
+    with session(kind, 100) as running:
+        return measures.churn(running, plan.visits_s) | measures.short(running, plan.visits_s)
+
+
+Job = tuple[str, dict[str, int], Callable[[], Numbers]]
+
+
+def jobs(plan: Plan, kinds: list[type[Server]]) -> Iterator[Job]:
+    """Yield everything that is to be measured once: whose it is, under which circumstances, and how."""
+    for kind in kinds:
+        for streams in plan.streams:
+            yield kind.name, {"streams": streams}, partial(measure_streams, kind, streams, plan)
+        if plan.held not in plan.streams:
+            yield kind.name, {"streams": plan.held}, partial(measure_held, kind, plan)
+        if plan.visits_s:
+            yield kind.name, {}, partial(measure_visits, kind, plan)
+    if any(kind.name == "petstore" for kind in kinds):
+        yield "petstore", {}, partial(growth.append, plan.append_s)
+        for workers in (1, 2, 4) if plan.growth else ():
+            yield "petstore", {"workers": workers}, partial(growth.workers, workers, 1000, plan.trial_s)
+        for topics in (1, 100, 10_000) if plan.growth else ():
+            yield "petstore", {"topics": topics}, partial(growth.topics, topics)
+
+
+def run(plan: Plan, results: Results) -> None:
+    """Measure all, in rounds, so that a bad minute of the machine meets everybody alike."""
+    kinds = [kind for kind in SERVERS if kind.name in plan.servers]
+    results.missing |= {kind.name: reason for kind in kinds if (reason := kind.missing())}
+    present = [kind for kind in kinds if kind.name not in results.missing]
+    for _ in range(plan.repeats):
+        for server, circumstances, measure in jobs(plan, present):
+            shown = " ".join(f"{value:,} {name}" for name, value in circumstances.items())
+            begin = time.monotonic()
+            try:
+                results.add(server, measure(), **circumstances)
+            except (RuntimeError, OSError) as error:
+                results.failed[f"{server} {shown}"] = str(error)
+            print(f"{time.monotonic() - begin:6.1f} s  {server} {shown}", file=sys.stderr, flush=True)
+        save(results)
+
+
+def save(results: Results) -> str:
+    """Write JSON, table and plots, and return the table."""
+    name = "quick" if results.quick else "latest"
+    results.save(DIRECTORY / f"{'quick-' if results.quick else ''}{results.when[:10]}.json")
+    text = render(results)
+    plots = draw(results, DIRECTORY, name)
+    (DIRECTORY / f"{name}.md").write_text(text + "".join(f"\n![{plot.stem}]({plot.name})\n" for plot in plots))
+    return text
+
+
+def main() -> None:
+    """Read the command line, raise the limit of open files, run."""
+    parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="two minutes: us, nchan and the limit")
+    parser.add_argument("--only", help="these servers, separated by commas: " + ", ".join(kind.name for kind in SERVERS))
+    parser.add_argument("--streams", help="these numbers of streams, separated by commas")
+    parser.add_argument("--repeats", type=int, help="rounds, of which the medians are shown")
+    options = parser.parse_args()
+    plan = QUICK if options.quick else FULL
+    changes = {
+        "servers": options.only and tuple(options.only.split(",")),
+        "streams": options.streams and tuple(map(int, options.streams.split(","))),
+        "repeats": options.repeats,
+    }
+    plan = Plan(**{name: changes.get(name) or value for name, value in vars(plan).items()})
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard < FILES:
+        sys.exit(f"{FILES} open files are needed and {hard} are allowed: raise the hard limit (ulimit -Hn)")
+    if len(CORES) < 2:
+        sys.exit("two cores are needed: one for the server, one for the load")
+    results = Results(plan.quick, machine(), versions())
+    run(plan, results)
+    print(save(results))
+
+
+if __name__ == "__main__":
+    main()
