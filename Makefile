@@ -5,7 +5,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: help run test check bench bench-quick clean
+.PHONY: help run test soak check bench bench-quick clean
 .NOTPARALLEL:
 
 help: ## say what can be made
@@ -19,6 +19,9 @@ run: .venv/run.stamp ## start the demo shop
 test: .venv/test.stamp ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
 
+soak: .venv/test.stamp ## the long tests, for some minutes: cuts, kills and reloads, a drain, a storm of bad requests
+	@$(BIN)/python -m tests.soak $(ARGS)
+
 check: .venv/test.stamp ## check format, lint, types and architecture
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -27,7 +30,7 @@ check: .venv/test.stamp ## check format, lint, types and architecture
 
 BENCH := bench/.build/load bench/.build/writer bench/.peers/made.stamp .venv/run.stamp
 
-bench: $(BENCH) ## measure us beside our peers, for an hour or more (ARGS="--only petstore,nchan" for some)
+bench: $(BENCH) ## measure us beside our peers, for about two hours (ARGS="--only petstore,nchan" for some)
 	@bench/.peers/python/bin/python -m bench.run $(ARGS)
 
 bench-quick: $(BENCH) ## the same for two minutes: us, nchan and the limit

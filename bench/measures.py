@@ -65,8 +65,12 @@ def capacity(session: Session, streams: int, seconds: float, first: float, reque
         return not wrong and (per_s > 0.9 * offered or per_s > 1.1 * best)
 
     offered = first
-    while offered <= MOST_PER_S and attempt(offered):
+    while not attempt(offered) and trials[-1]["wrong"] and offered > first / 16:
+        offered /= 2
+    if len(trials) == 1 and not trials[0]["wrong"]:
         offered *= 2
+        while offered <= MOST_PER_S and attempt(offered):
+            offered *= 2
     if offered <= MOST_PER_S:
         attempt(offered / 2**0.5)
     whole = [trial for trial in trials if not trial["wrong"]]

@@ -66,7 +66,8 @@ class Discretion(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         text = str(record.msg)
         if text.startswith("Invalid request from"):
-            record.msg, record.args = self._QUOTING.sub(r"\1", record.getMessage()).replace("%", "%%"), ()
+            # Without args, a message is not a format: what is left of it goes out as it stands.
+            record.msg, record.args = self._QUOTING.sub(r"\1", record.getMessage()), ()
         elif text.startswith("Error handling request") and isinstance(record.args, tuple):
             record.args = tuple(str(target).partition("?")[0] for target in record.args)
         return True
@@ -76,7 +77,8 @@ DISCRETION = Discretion()
 
 
 def configure_logging(settings: Settings) -> None:
-    """Give our logger the form and the level of the settings."""
+    """Give our logger the form and the level of the settings, and gunicorn's discretion."""
+    logging.getLogger("gunicorn.error").addFilter(DISCRETION)
     logger = logging.getLogger("petstore")
     if not logger.handlers:
         logger.addHandler(logging.StreamHandler(sys.stderr))

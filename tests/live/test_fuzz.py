@@ -9,7 +9,7 @@ from tests.live.measure import MEBIBYTE, descriptors, memory, wait_until_none_is
 from tests.live.server import Server, wait_until
 from tests.live.shop import BUDDY, INVENTORY, change, data, new_stock
 
-REQUESTS, WARM_UP = 1500, 500
+REQUESTS, WARM_UP = 1500, 1000
 
 
 def test_malformed_requests_break_nothing_and_leave_nothing(start: Callable[..., Server]):
@@ -22,7 +22,7 @@ def fuzz(server: Server, seed: int, requests: int) -> None:
     """Send so many requests and see that the server is as it was before."""
     workers = server.worker_pids()
     fuzzer = Fuzzer(server, seed)
-    fuzzer.run(WARM_UP)
+    fuzzer.run(WARM_UP)  # Measured over 10,000: memory grows for the first thousands, and is flat from then on.
     wait_until_none_is_open(server)
     before, files = memory(workers[0]), descriptors(workers[0])
     fuzzer.run(requests)
