@@ -3,6 +3,8 @@
 The same seed makes the same requests. Must not judge the answers beyond what every answer must be.
 """
 
+# ruff: noqa: E501 (tables of what is sent)
+
 import random
 import socket
 from collections import Counter

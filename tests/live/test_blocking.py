@@ -1,5 +1,6 @@
 """A database that is busy, away or full: streams go on as if nothing were, writes are told when to come back, nobody exits."""
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -61,7 +62,7 @@ def recommend(server: Server, until: float, statuses: list[int]) -> None:
 def latest(member: Member, since: float) -> float:
     """Return how much too long the longest silence of a stream was."""
     moments = [moment for moment, _ in member.arrivals]
-    gaps = [later - earlier for earlier, later in zip(moments, moments[1:], strict=False) if later > since]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(moments) if later > since]
     assert len(gaps) >= 3
     return max(gaps) - HEARTBEAT_S
 
