@@ -31,7 +31,7 @@ LEASE_S = 5.0
 SLICE_S = 0.005
 """Picks made within this time are committed together: a fast recommender must not pay a commit for each."""
 
-SWEEP_S = 1.0
+SWEEP_S = 2.5
 """How often abandoned runs are looked for."""
 
 FORGET_S = 60.0

@@ -17,7 +17,7 @@ from petstore.sse.error import LogUnavailable
 from petstore.sse.feed import Feed
 from petstore.sse.lease import Job
 
-LOOK_S = 0.5
+LOOK_S = 1.0
 """How often we look whether gunicorn wants the worker to end, which it says by a flag when `max_requests` is reached, and how
 late the loop lets us look."""
 
