@@ -154,6 +154,13 @@ def test_a_control_event_moves_no_cursor():
     assert json.loads(gap.data) == {"requestedId": "x\n\nid: 5\n\n"}
 
 
+def test_a_control_event_for_a_client_that_wants_no_names_says_in_its_data_what_it_is():
+    (gap,) = read_back(encode_control("gap", {"oldestId": 1}, UNNAMED))
+    assert (gap.type, json.loads(gap.data)) == ("message", {"event": "gap", "oldestId": 1})
+    (gap,) = read_back(encode_control("gap", {"oldestId": 1}, MULTIPLEXED))
+    assert (gap.type, json.loads(gap.data)) == ("gap", {"oldestId": 1})
+
+
 def test_a_comment_or_a_retry_is_one_line_with_no_blank_line_after_it():
     assert encode_comment("heartbeat") == b": heartbeat\n"
     assert encode_retry(2000) == b"retry: 2000\n"
