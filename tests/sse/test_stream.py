@@ -193,13 +193,6 @@ class TestGaps:
             {"topic": "b", "requestedId": "no id", "oldestId": 7, "snapshot": "/snapshots/b"},
         ]
 
-    def test_a_client_that_wants_no_names_can_tell_a_gap_from_an_event(self, read, feed):
-        reader = read(Opening(None, (Gap("a", 1, None),)), form=Form(named=False))
-        reader.next()
-        feed.drain()
-        assert [event.type for event in reader.received + reader.read_to_the_end()] == ["message", "message"]
-        assert [json.loads(event.data)["event"] for event in reader.received] == ["gap", "goodbye"]
-
     def test_the_snapshot_is_asked_for_while_the_request_is_at_hand(self, read):
         asked: list[str] = []
         reader = read(Opening(None, (Gap("a", 1, None),)), snapshot=lambda topic: asked.append(topic) or "/")
