@@ -123,22 +123,6 @@ class TestWaking:
             (event,) = append_to(writer, "a")
             assert follower.take(1) == [event]
 
-    def test_an_event_that_came_while_it_started_is_heard_of(self, log, open_log, monkeypatch):
-        other = open_log()
-        head: int = other.head()
-
-        def head_and_then_an_event() -> int:
-            append_to(other, "a")
-            return head
-
-        monkeypatch.setattr(petstore.sse.feed, "POLL_S", PATIENCE_S * 2)
-        monkeypatch.setattr(log, "head", head_and_then_an_event)
-        feed = Feed(log)
-        Follower(feed).take(1)
-        feed._stopping = True
-        append_to(log, "the end")
-        feed.stop()
-
     def test_a_ring_that_was_lost_is_made_good_by_looking(self, feed, append, monkeypatch):
         monkeypatch.setattr(Doorbell, "ring", lambda bell: None)
         follower = Follower(feed)
