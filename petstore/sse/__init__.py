@@ -38,3 +38,4 @@ from petstore.sse.sql_event_log import metadata as metadata
 from petstore.sse.stream import Stream as Stream
 from petstore.sse.stream import Terms as Terms
 from petstore.sse.stream import goodbye as goodbye
+from petstore.sse.subscription import Subscription as Subscription
