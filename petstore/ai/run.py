@@ -11,7 +11,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -19,8 +19,8 @@ from gevent import get_hub
 from sqlalchemy import BigInteger, Column, Index, Select, String, Table, insert, select, update
 
 from petstore.ai.recommender import Recommendation, Recommender
-from petstore.shop import CustomerNotFound, all_pets, find_customer, get_customer, new_id
-from petstore.sse import COMPLETE, ERROR, Draft, EventLog, LogUnavailable, Transaction, close_own_loop, metadata
+from petstore.shop import CustomerNotFound, find_customer, get_customer, new_id
+from petstore.sse import COMPLETE, ERROR, Draft, Event, EventLog, LogUnavailable, Transaction, close_own_loop, metadata
 
 RECOMMENDATIONS = "recommendations/"
 """What the topic of a run begins with; its id follows."""
@@ -137,9 +137,8 @@ class Runs:
     def _produce(self, run: Run) -> None:
         try:
             done = self._log.read([run.topic], 0, self._limit + 1)
-            known = {event.value()["petId"] for event in done}
-            picks = (pick for pick in self._picks(run) if pick.pet_id not in known)
-            total = len(known)
+            picks = self._picks(run, [_recommendation(event) for event in done])
+            total = len(done)
             while total < self._limit:
                 made = get_hub().threadpool.apply(_slice, (picks, self._limit - total))
                 if not made or not self._append(run, made):
@@ -154,9 +153,8 @@ class Runs:
         finally:
             close_own_loop()
 
-    def _picks(self, run: Run) -> Iterator[Recommendation]:
-        customer = get_customer(self._log, run.customer_id)
-        return self._recommender.recommend(customer, self._log.query(all_pets), self._limit)
+    def _picks(self, run: Run, made: Sequence[Recommendation]) -> Iterator[Recommendation]:
+        return self._recommender.recommend(get_customer(self._log, run.customer_id), made, self._limit)
 
     def _append(self, run: Run, made: list[Recommendation]) -> bool:
         return self._log.write(lambda transaction: self._write(transaction, run, [_draft(run, pick) for pick in made]))
@@ -201,6 +199,11 @@ def _slice(picks: Iterator[Recommendation], limit: int) -> list[Recommendation]:
 def _draft(run: Run, pick: Recommendation) -> Draft:
     data = {"petId": pick.pet_id, "name": pick.name, "score": pick.score, "reason": pick.reason}
     return Draft(run.topic, "recommendation", data)
+
+
+def _recommendation(event: Event) -> Recommendation:
+    data = event.value()
+    return Recommendation(data["petId"], data["name"], data["score"], data["reason"])
 
 
 def _now() -> int:
