@@ -5,13 +5,15 @@ Must not know which streams there are.
 
 import ssl
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 from flask import Response, abort, request
 from werkzeug.exceptions import NotAcceptable
 
-from petstore.api.parameter import choice
+from petstore.api.operation import Answer, Events, EventStream
+from petstore.api.parameter import Header
 from petstore.api.problem import problem
+from petstore.api.resume import StreamQuery
 from petstore.api.services import services
 from petstore.sse import Form, Opening, Selection, Stream, goodbye
 
@@ -21,11 +23,24 @@ HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 """Nobody on the way may keep, compress or collect what should be read at once. `Connection` is the server's to say."""
 
 
+ANSWER_HEADERS = (
+    Header("Cache-Control", Literal["no-cache, no-transform"], "Nobody on the way may keep or change the stream."),
+    Header("X-Accel-Buffering", Literal["no"], "Tells nginx to pass each event on at once."),
+)
+
 REFUSALS = {
     "draining": "this server is about to end; another one takes new streams",
     "full": "this server has no place for another stream",
     "too-many": "this client has as many streams as it may",
 }
+
+
+def stream_answers(events: Events, with_topic: bool = False) -> dict[int, Answer]:
+    """Return how a request for a stream of these events can succeed."""
+    return {
+        200: Answer(EventStream(events, with_topic), ANSWER_HEADERS, "Events, until the client leaves or nothing can follow."),
+        204: Answer(None, (), "The client has had the last event: nothing can follow."),
+    }
 
 
 def accept_event_stream() -> None:
@@ -52,9 +67,9 @@ def admit_stream(customer_id: str | None = None) -> tuple[str, ...]:
     abort(problem(503, detail=REFUSALS[reason], headers={"Retry-After": "2"}))
 
 
-def requested_form(with_topic: bool = False) -> Form:
-    """Return how the client wants its events: `events=unnamed` is for those that only listen to `message`."""
-    return Form(named=choice("events", ("named", "unnamed"), "named") == "named", with_topic=with_topic)
+def requested_form(query: StreamQuery, with_topic: bool = False) -> Form:
+    """Return how the client wants its events."""
+    return Form(named=query.events == "named", with_topic=with_topic)
 
 
 def stream_response(selection: Selection, opening: Opening, snapshot: Callable[[str], str], holders: tuple[str, ...]) -> Response:

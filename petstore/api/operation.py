@@ -17,11 +17,19 @@ from petstore.api.wire import Representation
 View = TypeVar("View", bound=Callable[..., Any])
 
 
+Events = Mapping[str, tuple[type[Representation], ...]]
+"""By the type of an event, the models of which one is its data."""
+
+
 @dataclass(frozen=True, slots=True)
 class EventStream:
-    """The content of a stream: the models of its events' data by the type of the event; "" is an event without a name."""
+    """The content of a stream: its events, beside the control events of every stream.
 
-    events: Mapping[str, type[Representation] | tuple[type[Representation], ...]]
+    `with_topic`: the data also names its topic.
+    """
+
+    events: Events
+    with_topic: bool = False
 
 
 @dataclass(frozen=True, slots=True)

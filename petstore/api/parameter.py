@@ -6,7 +6,7 @@ Parameters that nobody asks for are ignored. Must not read the body, nor look an
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from flask import request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, ValidationError
@@ -59,12 +59,17 @@ class Query(Parameters):
 class Path(Parameters):
     """The base of what a path names; its fields are the variables of the route."""
 
-    model_config = ConfigDict(validate_by_name=True)
+    names: ClassVar[dict[str, str]] = {}
+    """By the variables' names, what they are called on the wire."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        cls.names = {name: str(field.alias) for name, field in cls.model_fields.items()}
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> dict[str, Any]:
         """Return a route's variables in the form in which ids are stored. Raises InvalidRequest."""
-        return dict(cls.check(variables))
+        return dict(cls.check({cls.names[name]: text for name, text in variables.items()}))
 
 
 class PetPath(Path):
@@ -93,7 +98,7 @@ Flag = Annotated[bool, BeforeValidator(_read_flag)]
 """`true` or `false`, and nothing else that might be meant by it."""
 
 Listed = BeforeValidator(_split)
-"""Makes a tuple of values separated by commas: `Annotated[tuple[Species, ...], Listed]`."""
+"""Makes a tuple of values separated by commas: `Annotated[tuple[Species, ...], Listed]`, after any Field."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,17 @@ import dataclasses
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from flask import Flask, request
+from pydantic import BaseModel, ConfigDict, Field
 from werkzeug import Response
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from petstore.api.error import FieldError, InvalidBody, InvalidRequest, RunFailed, RunNotFound
+from petstore.api.error import Code, FieldError, InvalidBody, InvalidRequest, RunFailed, RunNotFound
+from petstore.api.wire import Representation
 from petstore.shop import CustomerNotFound, OrderNotFound, OutOfStock, PetNotFound, WrongState
 from petstore.sse import Error, InvalidCursor, LogUnavailable
 
@@ -45,6 +47,30 @@ _DETAILS = {
 """Instead of werkzeug's, which speak to somebody with a browser."""
 
 logger = logging.getLogger(__name__)
+
+
+class WrongField(Representation):
+    """One rule that was broken.
+
+    `field` names a parameter, or is a path into the body, such as `changes.3.stock`; empty means the whole body.
+    """
+
+    field: str
+    message: str
+    code: Code
+
+
+class Problem(BaseModel):
+    """What every refusal and failure looks like (RFC 9457), sent as application/problem+json."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Annotated[str, Field(json_schema_extra={"format": "uri"}, examples=[TYPES + "not-found"])]
+    title: Annotated[str, Field(examples=["Not Found"])]
+    status: Annotated[int, Field(ge=400, le=599, examples=[404])]
+    detail: Annotated[str, Field(examples=["there is nothing at this path"])] = ""
+    instance: Annotated[str, Field(description="The path that was asked for.", examples=["/v1/nothing"])] = ""
+    errors: list[WrongField] = []
 
 
 def describe(
