@@ -20,7 +20,7 @@ from petstore.api.services import Services
 from petstore.logs import configure_logging
 from petstore.migrations import migrate
 from petstore.settings import Settings, SettingsError, load
-from petstore.shop import Demo, Fulfilment, seed_shop
+from petstore.shop import Demo, Fulfilment, Shop, seed_shop
 from petstore.sse import Admission, Background, EventLog, Feed, Job, Retention, SqlEventLog, Terms
 
 SPARE = 1000
@@ -66,7 +66,7 @@ def jobs(settings: Settings, log: EventLog, runs: Runs) -> list[Job]:
         Job(log, "runs", runs.sweep),
     ]
     if settings.demo:
-        demo = Demo(log, settings.fulfilment_step_s)
+        demo = Demo(Shop(log), settings.fulfilment_step_s)
         found += [Job(log, "shoppers", demo.shop), Job(log, "clerk", demo.restock)]
     return found
 
@@ -85,7 +85,7 @@ def prepare(settings: Settings) -> None:
     if settings.demo:
         log = SqlEventLog(settings.database_path)
         try:
-            seed_shop(log)
+            seed_shop(Shop(log))
         finally:
             log.close()
 

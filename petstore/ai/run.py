@@ -19,7 +19,7 @@ from gevent import get_hub
 from sqlalchemy import BigInteger, Column, Index, Select, String, Table, insert, select, update
 
 from petstore.ai.recommender import Recommendation, Recommender
-from petstore.shop import CustomerNotFound, all_pets, find_customer, get_customer, new_id
+from petstore.shop import CustomerNotFound, Shop, all_pets, find_customer, get_customer, new_id
 from petstore.sse import COMPLETE, ERROR, Draft, EventLog, LogUnavailable, Transaction, close_own_loop, metadata
 
 RECOMMENDATIONS = "recommendations/"
@@ -43,12 +43,13 @@ runs = Table(
     "runs",
     metadata,
     Column("id", String(36), primary_key=True),
+    Column("tenant", String(36), nullable=False),
     Column("customer_id", String(64), nullable=False),
     Column("status", String(10), nullable=False),
     Column("holder", String(32), nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Index("runs_customer", "customer_id", "status"),
+    Index("runs_customer", "tenant", "customer_id", "status"),
     Index("runs_status_created", "status", "created_at"),
 )
 """Status is RUNNING, COMPLETE or FAILED; times in microseconds since 1970."""
@@ -56,9 +57,10 @@ runs = Table(
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A generation for a customer."""
+    """A generation for a customer of a tenant's shop."""
 
     id: str
+    tenant: str
     customer_id: str
 
     @property
@@ -79,18 +81,18 @@ class Runs:
         self._forget_at = 0.0
         self._forget_s = min(FORGET_S, retention_s / 10)
 
-    def join(self, customer_id: str) -> Run:
+    def join(self, shop: Shop, customer_id: str) -> Run:
         """Return the run that goes on for this customer, or start one. Raises CustomerNotFound."""
-        run, started = self._log.write(lambda transaction: self._find_or_insert(transaction, customer_id))
+        run, started = shop.write(lambda transaction: self._find_or_insert(shop, transaction, customer_id))
         if started:
             threading.Thread(target=self._produce, args=(run,), name=f"run {run.id}", daemon=True).start()
         return run
 
     def find(self, topic: str) -> Run | None:
         """Return the run whose events are in `topic`, if there is one."""
-        query = select(runs.c.id, runs.c.customer_id).filter_by(id=topic.removeprefix(RECOMMENDATIONS))
+        query = select(runs.c.id, runs.c.tenant, runs.c.customer_id).filter_by(id=topic.removeprefix(RECOMMENDATIONS))
         row = self._log.query(lambda connection: connection.execute(query).first())
-        return Run(row.id, row.customer_id) if row and topic.startswith(RECOMMENDATIONS) else None
+        return Run(row.id, row.tenant, row.customer_id) if row and topic.startswith(RECOMMENDATIONS) else None
 
     def sweep(self) -> float:
         """Take over one run whose worker has gone, and forget runs past retention. Returns the seconds to the next sweep."""
@@ -106,15 +108,15 @@ class Runs:
             self._log.write(self._forget_old)
         return SWEEP_S
 
-    def _find_or_insert(self, transaction: Transaction, customer_id: str) -> tuple[Run, bool]:
-        if find_customer(transaction.connection, customer_id) is None:
+    def _find_or_insert(self, shop: Shop, transaction: Transaction, customer_id: str) -> tuple[Run, bool]:
+        if find_customer(shop, transaction.connection, customer_id) is None:
             raise CustomerNotFound(customer_id)
-        going_on = select(runs.c.id).filter_by(customer_id=customer_id, status="RUNNING")
+        going_on = select(runs.c.id).filter_by(tenant=shop.tenant, customer_id=customer_id, status="RUNNING")
         id = transaction.connection.execute(going_on).scalar()
         if id is not None:
-            return Run(id, customer_id), False
-        run = Run(new_id(), customer_id)
-        row = {"id": run.id, "customer_id": customer_id, "status": "RUNNING", "created_at": _now()}
+            return Run(id, shop.tenant, customer_id), False
+        run = Run(new_id(), shop.tenant, customer_id)
+        row = {"id": run.id, "tenant": run.tenant, "customer_id": customer_id, "status": "RUNNING", "created_at": _now()}
         transaction.connection.execute(insert(runs).values(**row, holder=self._holder, expires_at=_expiry()))
         return run, True
 
@@ -124,7 +126,7 @@ class Runs:
             return None
         claim = update(runs).filter_by(id=row.id).values(holder=self._holder, expires_at=_expiry())
         transaction.connection.execute(claim)
-        return Run(row.id, row.customer_id)
+        return Run(row.id, row.tenant, row.customer_id)
 
     def _forget_old(self, transaction: Transaction) -> None:
         before = _now() - int(self._retention_s * 1e6)
@@ -155,8 +157,8 @@ class Runs:
             close_own_loop()
 
     def _picks(self, run: Run) -> Iterator[Recommendation]:
-        customer = get_customer(self._log, run.customer_id)
-        return self._recommender.recommend(customer, self._log.query(all_pets), self._limit)
+        shop = Shop(self._log, run.tenant)
+        return self._recommender.recommend(get_customer(shop, run.customer_id), all_pets(shop), self._limit)
 
     def _append(self, run: Run, made: list[Recommendation]) -> bool:
         return self._log.write(lambda transaction: self._write(transaction, run, [_draft(run, pick) for pick in made]))
@@ -182,8 +184,8 @@ class Runs:
         return held
 
 
-def _abandoned() -> Select[tuple[str, str]]:
-    expired = select(runs.c.id, runs.c.customer_id).where(runs.c.status == "RUNNING", runs.c.expires_at < _now())
+def _abandoned() -> Select[tuple[str, str, str]]:
+    expired = select(runs.c.id, runs.c.tenant, runs.c.customer_id).where(runs.c.status == "RUNNING", runs.c.expires_at < _now())
     return expired.limit(1)
 
 

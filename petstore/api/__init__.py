@@ -10,6 +10,7 @@ from petstore.api import health, inventory, metrics, orders, pets, recommendatio
 from petstore.api.cors import register_cors
 from petstore.api.problem import register_error_handlers
 from petstore.api.services import Services as Services
+from petstore.api.tenant import register_tenant
 
 BLUEPRINTS = (
     health.blueprint,
@@ -36,3 +37,4 @@ def register(app: Flask) -> None:
         app.register_blueprint(blueprint)
     register_error_handlers(app)
     register_cors(app)
+    register_tenant(app)

@@ -15,6 +15,7 @@ from petstore.api.parameter import Header
 from petstore.api.problem import problem
 from petstore.api.resume import StreamQuery
 from petstore.api.services import services
+from petstore.api.tenant import requested_shop
 from petstore.sse import Form, Opening, Selection, Stream, goodbye
 
 CONTENT_TYPE = "text/event-stream"
@@ -69,7 +70,7 @@ def admit_stream(customer_id: str | None = None) -> tuple[str, ...]:
 
 def requested_form(query: StreamQuery, with_topic: bool = False) -> Form:
     """Return how the client wants its events."""
-    return Form(named=query.events == "named", with_topic=with_topic)
+    return Form(query.events == "named", with_topic, requested_shop().topic_prefix if with_topic else "")
 
 
 def stream_response(selection: Selection, opening: Opening, snapshot: Callable[[str], str], holders: tuple[str, ...]) -> Response:

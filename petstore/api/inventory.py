@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from petstore.api.body import Body, PetId, Price, read_body
 from petstore.api.parameter import identifier, requested_page
-from petstore.api.services import services
+from petstore.api.tenant import requested_shop
 from petstore.api.wire import render_money, render_pagination
 from petstore.shop import Change, Pet, Summary, change_inventory, read_inventory
 
@@ -57,7 +57,7 @@ MAX_ITEMS = 1000
 @blueprint.get("")
 def get_inventory() -> Response:
     """Show a page of the inventory, its sums, and the id from which its stream goes on: all of one moment."""
-    inventory = read_inventory(services().log, *requested_page(MAX_ITEMS, MAX_ITEMS))
+    inventory = read_inventory(requested_shop(), *requested_page(MAX_ITEMS, MAX_ITEMS))
     return jsonify(
         data=[render_item(pet) for pet in inventory.page.items],
         summary=render_summary(inventory.summary),
@@ -70,7 +70,7 @@ def get_inventory() -> Response:
 def change_one(pet_id: str) -> Response:
     """Change the stock or the price of one pet, or both."""
     id, change = identifier("petId", pet_id), read_body(PetChange)
-    (pet,) = change_inventory(services().log, [change.of(id)])
+    (pet,) = change_inventory(requested_shop(), [change.of(id)])
     return jsonify(render_item(pet))
 
 
@@ -78,7 +78,7 @@ def change_one(pet_id: str) -> Response:
 def change_many() -> Response:
     """Change many pets in one transaction."""
     changes = [change.of(change.pet_id) for change in read_body(ManyChanges).changes]
-    return jsonify(data=[render_item(pet) for pet in change_inventory(services().log, changes)])
+    return jsonify(data=[render_item(pet) for pet in change_inventory(requested_shop(), changes)])
 
 
 def render_item(pet: Pet) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pydantic import Field
 from petstore.api.body import Body, CustomerId, PetId, read_body
 from petstore.api.parameter import identifier
 from petstore.api.services import services
+from petstore.api.tenant import requested_shop
 from petstore.api.wire import render_moment, render_money
 from petstore.shop import Order, cancel_order, get_order, pay_order, place_order
 
@@ -36,28 +37,28 @@ class Payment(Body):
 def place() -> tuple[Response, int, dict[str, str]]:
     """Place an order."""
     wanted = read_body(NewOrder)
-    order = place_order(services().log, wanted.pet_id, wanted.quantity, wanted.user_id)
+    order = place_order(requested_shop(), wanted.pet_id, wanted.quantity, wanted.user_id)
     return jsonify(render_order(order)), HTTPStatus.CREATED, {"Location": render_links(order)["self"]}
 
 
 @blueprint.get("/<order_id>")
 def get_one(order_id: str) -> Response:
     """Show one order, with the id from which its stream goes on."""
-    return jsonify(render_order(get_order(services().log, identifier("orderId", order_id))))
+    return jsonify(render_order(get_order(requested_shop(), identifier("orderId", order_id))))
 
 
 @blueprint.post("/<order_id>/payment")
 def pay(order_id: str) -> tuple[Response, int]:
     """Start the payment of an order; the rest happens by itself, and the order's stream tells it."""
     id, _ = identifier("orderId", order_id), read_body(Payment, optional=True)
-    order = pay_order(services().log, id, services().settings.fulfilment_step_s)
+    order = pay_order(requested_shop(), id, services().settings.fulfilment_step_s)
     return jsonify(status="PROCESSING", orderId=order.id, links=render_links(order)), HTTPStatus.CREATED
 
 
 @blueprint.delete("/<order_id>")
 def cancel(order_id: str) -> tuple[str, int]:
     """Cancel an order; it stays readable. Answers 204, with no body, as the Modern PetstoreAPI does."""
-    cancel_order(services().log, identifier("orderId", order_id), CANCELLED_BY_CUSTOMER)
+    cancel_order(requested_shop(), identifier("orderId", order_id), CANCELLED_BY_CUSTOMER)
     return "", HTTPStatus.NO_CONTENT
 
 

@@ -6,7 +6,7 @@ from flask import Blueprint, Response
 
 from petstore.api.operation import Operation
 from petstore.api.parameter import Between, Flag, PageQuery, PetPath
-from petstore.api.services import services
+from petstore.api.tenant import requested_shop
 from petstore.api.wire import Moment, Money, PageLinks, Pagination, Representation, render_money, respond
 from petstore.shop import Gender, Page, Pet, PetFilter, PetStatus, Size, Species, get_pet, list_pets
 
@@ -30,7 +30,9 @@ class PetQuery(PageQuery):
 
     def filter(self) -> PetFilter:
         """Return what the shop is asked for."""
-        return PetFilter(self.species, self.status, self.age_min, self.age_max, self.size, self.good_with_kids)
+        species = () if self.species is None else (self.species,)
+        sizes = () if self.size is None else (self.size,)
+        return PetFilter(species, self.status, self.age_min, self.age_max, sizes, self.good_with_kids)
 
 
 class MedicalInfo(Representation):
@@ -70,7 +72,7 @@ class PetRepresentation(Representation):
     def of(cls, pet: Pet) -> Self:
         """Return a pet as the wire has it."""
         known = {name: getattr(pet, name) for name in cls.model_fields if hasattr(pet, name)}
-        return cls(**known, price=render_money(pet.price_cents), photos=(), medical_info=pet.medical)  # type: ignore[arg-type]
+        return cls(**known, price=render_money(pet.price_cents), medical_info=pet.medical)  # type: ignore[arg-type]
 
 
 class PetPage(Representation):
@@ -94,11 +96,11 @@ def get_page(query: PetQuery) -> Response:
 
     Those that can be bought, unless `status` asks for others.
     """
-    return respond(PetPage.of(list_pets(services().log, query.filter(), query.page, query.limit), query))
+    return respond(PetPage.of(list_pets(requested_shop(), query.filter(), query.page, query.limit), query))
 
 
 @blueprint.get("/<pet_id>")
 @Operation("getPet", path=PetPath, answers={200: PetRepresentation}, problems=[404])
 def get_one(pet_id: str) -> Response:
     """Show one pet."""
-    return respond(PetRepresentation.of(get_pet(services().log, pet_id)))
+    return respond(PetRepresentation.of(get_pet(requested_shop(), pet_id)))

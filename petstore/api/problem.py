@@ -18,7 +18,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from petstore.api.error import Code, FieldError, InvalidBody, InvalidRequest, RunFailed, RunNotFound
 from petstore.api.wire import Representation
-from petstore.shop import CustomerNotFound, OrderNotFound, OutOfStock, PetNotFound, WrongState
+from petstore.shop import CustomerNotFound, OrderNotFound, OutOfStock, PetNotFound, TooManyTenants, WrongState
 from petstore.sse import Error, InvalidCursor, LogUnavailable
 
 CONTENT_TYPE = "application/problem+json"
@@ -156,5 +156,6 @@ _ANSWERS: dict[type[Error], Callable[[Any], Response]] = {
     RunNotFound: _with_status(404),
     OutOfStock: _with_status(409),
     WrongState: _with_status(409),
+    TooManyTenants: _with_status(403),
     RunFailed: _with_status(500),
 }

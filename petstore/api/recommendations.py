@@ -24,6 +24,7 @@ from petstore.api.operation import Operation
 from petstore.api.parameter import Query
 from petstore.api.resume import LAST_EVENT_ID, StreamQuery, requested
 from petstore.api.services import services
+from petstore.api.tenant import requested_shop
 from petstore.api.wire import Representation, respond
 from petstore.sse import COMPLETE, Gap, Opening, Requested, Selection, open_at
 
@@ -79,7 +80,7 @@ def stream_recommendations(query: RecommendationsStreamQuery) -> Response:
 @Operation("listRecommendations", query=RecommendationsQuery, answers={200: Recommendations}, problems=[404])
 def get_recommendations(query: RecommendationsQuery) -> Response:
     """List recommendations, all at once."""
-    run = services().runs.join(query.user_id)
+    run = services().runs.join(requested_shop(), query.user_id)
     events = services().feed.collect(run.topic, TIMEOUT_S)
     if not events or events[-1].type != COMPLETE:
         raise RunFailed(run.id)
@@ -89,12 +90,12 @@ def get_recommendations(query: RecommendationsQuery) -> Response:
 
 def _find_run(customer_id: str, asked: Requested | None) -> tuple[Run, Opening]:
     """Return the run that holds the id which the client has, and where to go on; otherwise a run to begin with."""
-    log, runs = services().log, services().runs
+    log, runs, shop = services().log, services().runs, requested_shop()
     if asked is None or not asked.held:
-        return runs.join(customer_id), Opening(0)
+        return runs.join(shop, customer_id), Opening(0)
     topic = None if asked.id is None else log.topic_of(asked.id)
     run = None if topic is None else runs.find(topic)
-    if run is not None and run.customer_id == customer_id:
+    if run is not None and (run.tenant, run.customer_id) == (shop.tenant, customer_id):
         return run, open_at(log, (run.topic,), asked, 0)
-    run = runs.join(customer_id)
+    run = runs.join(shop, customer_id)
     return run, Opening(0, (Gap(run.topic, asked.text if asked.id is None else asked.id, None),))

@@ -18,7 +18,8 @@ from petstore.api.operation import Events, Operation
 from petstore.api.parameter import Listed, OrderPath
 from petstore.api.resume import LAST_EVENT_ID, StreamQuery, requested
 from petstore.api.services import services
-from petstore.shop import INVENTORY_TOPIC, get_order, get_pet, order_topic
+from petstore.api.tenant import requested_shop
+from petstore.shop import INVENTORY_TOPIC, get_order, get_pet, inventory_topic, order_topic
 from petstore.sse import COMPLETE, DEFAULT_TYPE, Event, Selection, open_at
 
 blueprint = Blueprint("streams", __name__, url_prefix="/v1")
@@ -93,7 +94,7 @@ def stream_inventory(query: InventoryStreamQuery) -> Response:
     Of all pets or of `petId`, from now on.
     """
     accept_event_stream()
-    selection = Selection((INVENTORY_TOPIC,), requested_form(query), _wanted(query))
+    selection = Selection((inventory_topic(requested_shop()),), requested_form(query), _wanted(query))
     return stream_response(
         selection, open_at(services().log, selection.topics, requested(query), None), snapshot_url, admit_stream()
     )
@@ -114,7 +115,7 @@ def stream_order(order_id: str, query: StreamQuery) -> Response:
     All of it, from its payment to its end.
     """
     accept_event_stream()
-    order = get_order(services().log, order_id)
+    order = get_order(requested_shop(), order_id)
     selection = Selection((order_topic(order.id),), requested_form(query))
     opening = open_at(services().log, selection.topics, requested(query), 0)
     return stream_response(selection, opening, snapshot_url, admit_stream(order.customer_id))
@@ -134,11 +135,9 @@ def stream_topics(query: TopicsQuery) -> Response:
     From now on; topics that all end are told from their beginning. Each event's data names its topic.
     """
     accept_event_stream()
-    topics = tuple(dict.fromkeys(query.topics))
-    for topic in topics:
-        _check_topic(topic)
+    topics = tuple(dict.fromkeys(_find_topic(topic) for topic in query.topics))
     selection = Selection(topics, requested_form(query, with_topic=True))
-    start = None if INVENTORY_TOPIC in topics else 0
+    start = None if INVENTORY_TOPIC in query.topics else 0
     return stream_response(selection, open_at(services().log, topics, requested(query), start), snapshot_url, admit_stream())
 
 
@@ -166,19 +165,23 @@ class InventoryFilter:
 
 
 def _wanted(query: InventoryStreamQuery) -> InventoryFilter | None:
-    pet = None if query.pet_id is None else get_pet(services().log, query.pet_id)
+    pet = None if query.pet_id is None else get_pet(requested_shop(), query.pet_id)
     return InventoryFilter(frozenset(query.types), pet.id if pet else None) if query.types or pet else None
 
 
-def _check_topic(topic: str) -> None:
+def _find_topic(topic: str) -> str:
+    """Return the topic as the log names it. Raises OrderNotFound, RunNotFound."""
     if topic.startswith(ORDERS):
-        get_order(services().log, topic.removeprefix(ORDERS))
+        get_order(requested_shop(), topic.removeprefix(ORDERS))
     elif topic.startswith(RECOMMENDATIONS):
         _customer_of(topic)
+    else:
+        return inventory_topic(requested_shop())
+    return topic
 
 
 def _customer_of(topic: str) -> str:
     run = services().runs.find(topic)
-    if run is None:
+    if run is None or run.tenant != requested_shop().tenant:
         raise RunNotFound(topic.removeprefix(RECOMMENDATIONS))
     return run.customer_id

@@ -13,6 +13,7 @@ from petstore.shop.error import NotSeeded as NotSeeded
 from petstore.shop.error import OrderNotFound as OrderNotFound
 from petstore.shop.error import OutOfStock as OutOfStock
 from petstore.shop.error import PetNotFound as PetNotFound
+from petstore.shop.error import TooManyTenants as TooManyTenants
 from petstore.shop.error import WrongState as WrongState
 from petstore.shop.fulfilment import Fulfilment as Fulfilment
 from petstore.shop.identity import is_uuid as is_uuid
@@ -22,12 +23,14 @@ from petstore.shop.inventory import Change as Change
 from petstore.shop.inventory import Inventory as Inventory
 from petstore.shop.inventory import Summary as Summary
 from petstore.shop.inventory import change_inventory as change_inventory
+from petstore.shop.inventory import inventory_topic as inventory_topic
 from petstore.shop.inventory import read_inventory as read_inventory
 from petstore.shop.moment import to_timestamp as to_timestamp
 from petstore.shop.orders import Order as Order
 from petstore.shop.orders import OrderStatus as OrderStatus
 from petstore.shop.orders import cancel_order as cancel_order
 from petstore.shop.orders import get_order as get_order
+from petstore.shop.orders import list_orders as list_orders
 from petstore.shop.orders import order_topic as order_topic
 from petstore.shop.orders import pay_order as pay_order
 from petstore.shop.orders import place_order as place_order
@@ -35,6 +38,7 @@ from petstore.shop.page import Page as Page
 from petstore.shop.pets import Gender as Gender
 from petstore.shop.pets import Pet as Pet
 from petstore.shop.pets import PetFilter as PetFilter
+from petstore.shop.pets import PetOrder as PetOrder
 from petstore.shop.pets import PetStatus as PetStatus
 from petstore.shop.pets import Size as Size
 from petstore.shop.pets import Species as Species
@@ -44,3 +48,5 @@ from petstore.shop.pets import list_pets as list_pets
 from petstore.shop.seed import DemoIds as DemoIds
 from petstore.shop.seed import demo_ids as demo_ids
 from petstore.shop.seed import seed_shop as seed_shop
+from petstore.shop.tenant import SHARED as SHARED
+from petstore.shop.tenant import Shop as Shop

@@ -52,6 +52,7 @@ def _pet(entry: Mapping[str, Any], at: int) -> Pet:
         temperament=tuple(entry["temperament"]),
         description=entry["description"],
         medical=entry["medicalInfo"],
+        photos=(),
         status=PetStatus.AVAILABLE if entry["stock"] else PetStatus.NOT_AVAILABLE,
         created_at=to_datetime(at),
         updated_at=to_datetime(at),

@@ -7,30 +7,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, ForeignKey, Index, Integer, String, Table, select
+from sqlalchemy import JSON, Column, Connection, ForeignKeyConstraint, Index, Integer, String, Table, UniqueConstraint, select
 
 from petstore.shop.error import CustomerNotFound
 from petstore.shop.pets import Size, Species
-from petstore.sse import EventLog, metadata
+from petstore.shop.tenant import Shop
+from petstore.sse import metadata
 
 customers = Table(
     "customers",
     metadata,
+    Column("tenant", String(36), primary_key=True),
     Column("id", String(36), primary_key=True),
-    Column("username", String(50), nullable=False, unique=True),
+    Column("username", String(50), nullable=False),
     Column("email", String(254), nullable=False),
     Column("first_name", String(80), nullable=False),
     Column("last_name", String(80), nullable=False),
     Column("preferences", JSON, nullable=False),
+    UniqueConstraint("tenant", "username"),
 )
 
 likes = Table(
     "likes",
     metadata,
-    Column("customer_id", String(36), ForeignKey("customers.id", ondelete="CASCADE"), primary_key=True),
-    Column("pet_id", String(36), ForeignKey("pets.id", ondelete="CASCADE"), primary_key=True),
+    Column("tenant", String(36), primary_key=True),
+    Column("customer_id", String(36), primary_key=True),
+    Column("pet_id", String(36), primary_key=True),
     Column("position", Integer, nullable=False),
-    Index("likes_pet", "pet_id"),
+    ForeignKeyConstraint(["tenant", "customer_id"], ["customers.tenant", "customers.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["tenant", "pet_id"], ["pets.tenant", "pets.id"], ondelete="CASCADE"),
+    Index("likes_pet", "tenant", "pet_id"),
 )
 """Which pets a customer likes, in the order of `position`."""
 
@@ -59,20 +65,20 @@ class Customer:
     likes: tuple[str, ...]
 
 
-def get_customer(log: EventLog, customer_id: str) -> Customer:
+def get_customer(shop: Shop, customer_id: str) -> Customer:
     """Return the customer. Raises CustomerNotFound."""
-    customer = log.query(lambda connection: find_customer(connection, customer_id))
+    customer = shop.query(lambda connection: find_customer(shop, connection, customer_id))
     if customer is None:
         raise CustomerNotFound(customer_id)
     return customer
 
 
-def find_customer(connection: Connection, customer_id: str) -> Customer | None:
+def find_customer(shop: Shop, connection: Connection, customer_id: str) -> Customer | None:
     """Return the customer as this snapshot sees it, or None."""
-    row = connection.execute(select(customers).filter_by(id=customer_id)).first()
+    row = connection.execute(select(customers).filter_by(tenant=shop.tenant, id=customer_id)).first()
     if row is None:
         return None
-    liked = select(likes.c.pet_id).filter_by(customer_id=customer_id).order_by(likes.c.position)
+    liked = select(likes.c.pet_id).filter_by(tenant=shop.tenant, customer_id=customer_id).order_by(likes.c.position)
     return Customer(
         row.id,
         row.username,

@@ -55,6 +55,14 @@ class WrongState(Error):
         self.action = action
 
 
+class TooManyTenants(Error):
+    """There are `limit` copies of the demo shop, and no more are made."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"there are {limit} tenants already, and no more are taken; without one you are in the shared shop")
+        self.limit = limit
+
+
 class NotSeeded(Error):
     """The shop has no `subject`, a pet or an order, to show in a demo."""
 

@@ -14,7 +14,7 @@ from app import create_app
 from petstore.api.services import Services
 from petstore.migrations import migrate
 from petstore.settings import Settings
-from petstore.shop import seed_shop
+from petstore.shop import Shop, seed_shop
 from petstore.sse import EventLog, SqlEventLog
 
 BUDDY = "019b4127-e295-7be4-976e-b77988a8b015"
@@ -26,7 +26,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("seeded") / "petstore.db"
     migrate(path)
     log = SqlEventLog(path)
-    seed_shop(log)
+    seed_shop(Shop(log))
     log.close()
     return path
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from petstore.shop import Customer, CustomerNotFound, Preferences, Size, Species, find_customer, get_customer
+from petstore.shop import Customer, CustomerNotFound, Preferences, Shop, Size, Species, find_customer, get_customer
 from petstore.sse import EventLog
 
 
 def test_a_customer_has_preferences_and_likes_in_order(log: EventLog):
-    assert get_customer(log, "user-456") == Customer(
+    assert get_customer(Shop(log), "user-456") == Customer(
         "user-456",
         "catherine.m",
         "catherine.mensah@example.com",
@@ -24,6 +24,6 @@ def test_a_customer_has_preferences_and_likes_in_order(log: EventLog):
 
 def test_an_unknown_customer_is_refused_by_name(log: EventLog):
     with pytest.raises(CustomerNotFound) as refusal:
-        get_customer(log, "user-457")
+        get_customer(Shop(log), "user-457")
     assert refusal.value.customer_id == "user-457"
-    assert log.query(lambda connection: find_customer(connection, "user-457")) is None
+    assert log.query(lambda connection: find_customer(Shop(log), connection, "user-457")) is None
