@@ -6,7 +6,7 @@ Other rooms use `register`, and the Services that it needs.
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
-from petstore.api import health, inventory, metrics, orders, pets, recommendations, streams
+from petstore.api import description, health, inventory, metrics, orders, pets, recommendations, streams
 from petstore.api.cors import register_cors
 from petstore.api.problem import register_error_handlers
 from petstore.api.services import Services as Services
@@ -15,6 +15,7 @@ from petstore.api.tenant import register_tenant
 BLUEPRINTS = (
     health.blueprint,
     metrics.blueprint,
+    description.blueprint,
     inventory.blueprint,
     orders.blueprint,
     pets.blueprint,
