@@ -14,13 +14,16 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from petstore import api
 from petstore.ai import ContentRecommender, Runs
+from petstore.api.bearer import derived_key
+from petstore.api.caller import Trust
 from petstore.api.metrics import Metrics
 from petstore.api.problem import describe
 from petstore.api.services import Services
+from petstore.api.windows import Windows
 from petstore.logs import configure_logging
 from petstore.migrations import migrate
 from petstore.settings import Settings, SettingsError, load
-from petstore.shop import Demo, Fulfilment, Shop, seed_shop
+from petstore.shop import Demo, Fulfilment, Passwords, Shop, open_demo_accounts, seed_shop
 from petstore.sse import Admission, Background, EventLog, Feed, Job, Retention, SqlEventLog, Terms
 
 SPARE = 1000
@@ -42,7 +45,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     runs = Runs(log, ContentRecommender(), settings.retention_h * 3600)
     terms = Terms(settings.heartbeat_s, settings.retry_ms, settings.drain_spread_s, settings.stuck_s, describe(500))
     app.extensions["petstore"] = Services(
-        settings, log, feed, Admission(places(settings), settings.max_streams_per_client), terms, runs
+        settings,
+        log,
+        feed,
+        Admission(places(settings), settings.max_streams_per_client),
+        terms,
+        runs,
+        Trust(settings.secret_key),
+        Passwords(),
+        Windows(settings.var_directory / "rates", derived_key(settings.secret_key, "rates")),
     )
     background = Background(feed, jobs(settings, log, runs))
     app.extensions["petstore.background"] = background
@@ -86,6 +97,7 @@ def prepare(settings: Settings) -> None:
         log = SqlEventLog(settings.database_path)
         try:
             seed_shop(Shop(log))
+            open_demo_accounts(Shop(log))
         finally:
             log.close()
 

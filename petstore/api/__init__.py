@@ -6,9 +6,10 @@ Other rooms use `register`, and the Services that it needs.
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
-from petstore.api import description, health, inventory, metrics, orders, pets, recommendations, streams
+from petstore.api import description, health, inventory, metrics, orders, pets, recommendations, streams, tokens
 from petstore.api.cors import register_cors
 from petstore.api.problem import register_error_handlers
+from petstore.api.rate_limit import register_rate_limits
 from petstore.api.services import Services as Services
 from petstore.api.tenant import register_tenant
 
@@ -19,6 +20,7 @@ BLUEPRINTS = (
     inventory.blueprint,
     orders.blueprint,
     pets.blueprint,
+    tokens.blueprint,
     # The streams:
     recommendations.blueprint,
     streams.blueprint,
@@ -39,3 +41,4 @@ def register(app: Flask) -> None:
     register_error_handlers(app)
     register_cors(app)
     register_tenant(app)
+    register_rate_limits(app)

@@ -63,9 +63,19 @@ def admit_stream(customer_id: str | None = None) -> tuple[str, ...]:
     if reason is None:
         return holders
     parts.feed.observer.refused(reason)
-    if any(media_type == CONTENT_TYPE for media_type, _ in request.accept_mimetypes):
-        abort(_response(iter([goodbye(parts.terms, reason)])))
+    if named_event_stream():
+        abort(refuse_stream(reason))
     abort(problem(503, detail=REFUSALS[reason], headers={"Retry-After": "2"}))
+
+
+def named_event_stream() -> bool:
+    """Say whether the client names event streams in its Accept header, as browsers do."""
+    return any(media_type == CONTENT_TYPE for media_type, _ in request.accept_mimetypes)
+
+
+def refuse_stream(reason: str) -> Response:
+    """Return a stream that says goodbye and when to come back."""
+    return _response(iter([goodbye(services().terms, reason)]))
 
 
 def requested_form(query: StreamQuery, with_topic: bool = False) -> Form:

@@ -32,8 +32,7 @@ class Link:
 
 def sign(secret: str, link: Link) -> str:
     """Return a token for the link, good from now on for its power's lifetime."""
-    token = _serializer(secret, link.power).dumps([link.power, link.resource, link.tenant])
-    return token.decode() if isinstance(token, bytes) else token
+    return _serializer(secret, link.power).dumps([link.power, link.resource, link.tenant])
 
 
 def read(secret: str, token: str) -> Link:

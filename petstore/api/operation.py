@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, TypeVar
 
-from petstore.api.authorization import authorize
+from petstore.api.access import authorize
 from petstore.api.body import Body
 from petstore.api.parameter import Header, Path, Query
 from petstore.api.wire import Representation

@@ -16,12 +16,36 @@ from werkzeug import Response
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from petstore.api.error import Code, FieldError, InvalidBody, InvalidRequest, RunFailed, RunNotFound
+from petstore.api.error import (
+    Code,
+    FieldError,
+    Forbidden,
+    InvalidBody,
+    InvalidRequest,
+    RateLimited,
+    RunFailed,
+    RunNotFound,
+    Unauthorized,
+)
 from petstore.api.wire import Representation
-from petstore.shop import CustomerNotFound, OrderNotFound, OutOfStock, PetNotFound, TooManyTenants, WrongState
+from petstore.shop import (
+    CustomerNotFound,
+    OrderNotFound,
+    OutOfStock,
+    PetNotFound,
+    SharedAccount,
+    SignInBusy,
+    TooManyLikes,
+    TooManyTenants,
+    UsernameTaken,
+    WrongState,
+)
 from petstore.sse import Error, InvalidCursor, LogUnavailable
 
 CONTENT_TYPE = "application/problem+json"
+
+REALM = "petstore"
+"""What a bearer token is for, in a challenge (RFC 6750 section 3)."""
 
 TYPES = "https://petstoreapi.com/errors/"
 
@@ -120,6 +144,22 @@ def _answer_body(error: InvalidBody) -> Response:
     return problem(422, str(error), error.errors)
 
 
+def _answer_unauthorized(error: Unauthorized) -> Response:
+    parts = [f'Bearer realm="{REALM}"']
+    if error.code is not None:
+        parts += [f'error="{error.code}"', f'error_description="{error}"']
+    return problem(401, str(error), headers={"WWW-Authenticate": ", ".join(parts)})
+
+
+def _answer_forbidden(error: Forbidden) -> Response:
+    challenge = f'Bearer realm="{REALM}", error="insufficient_scope", scope="{" ".join(error.scopes)}"'
+    return problem(403, str(error), headers={"WWW-Authenticate": challenge})
+
+
+def _answer_later(status: int) -> Callable[[Any], Response]:
+    return lambda error: problem(status, str(error), headers={"Retry-After": str(error.retry_after_s)})
+
+
 def _answer_cursor(error: InvalidCursor) -> Response:
     return problem(400, str(error), [FieldError(error.parameter, error.reason, "invalid_format")])
 
@@ -149,12 +189,19 @@ _ANSWERS: dict[type[Error], Callable[[Any], Response]] = {
     InvalidRequest: _answer_request,
     InvalidBody: _answer_body,
     InvalidCursor: _answer_cursor,
+    Unauthorized: _answer_unauthorized,
+    Forbidden: _answer_forbidden,
+    RateLimited: _answer_later(429),
+    SignInBusy: _answer_later(503),
     LogUnavailable: _answer_log_unavailable,
     PetNotFound: _with_status(404),
     OrderNotFound: _with_status(404),
     CustomerNotFound: _with_status(404),
     RunNotFound: _with_status(404),
     OutOfStock: _with_status(409),
+    UsernameTaken: _with_status(409),
+    SharedAccount: _with_status(409),
+    TooManyLikes: _with_status(409),
     WrongState: _with_status(409),
     TooManyTenants: _with_status(403),
     RunFailed: _with_status(500),

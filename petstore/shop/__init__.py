@@ -3,8 +3,22 @@
 It knows the streaming core's events and event log, and nothing of HTTP. What other rooms may use is named here.
 """
 
+from petstore.shop.accounts import MAX_LIKES as MAX_LIKES
+from petstore.shop.accounts import Account as Account
+from petstore.shop.accounts import find_account as find_account
+from petstore.shop.accounts import is_demo_account as is_demo_account
+from petstore.shop.accounts import is_shared_account as is_shared_account
+from petstore.shop.accounts import like_pet as like_pet
+from petstore.shop.accounts import liked_pets as liked_pets
+from petstore.shop.accounts import register_customer as register_customer
+from petstore.shop.accounts import remove_customer as remove_customer
+from petstore.shop.accounts import replace_preferences as replace_preferences
+from petstore.shop.accounts import replace_profile as replace_profile
+from petstore.shop.accounts import unlike_pet as unlike_pet
 from petstore.shop.customers import Customer as Customer
 from petstore.shop.customers import Preferences as Preferences
+from petstore.shop.customers import Profile as Profile
+from petstore.shop.customers import Role as Role
 from petstore.shop.customers import find_customer as find_customer
 from petstore.shop.customers import get_customer as get_customer
 from petstore.shop.demo import Demo as Demo
@@ -13,7 +27,11 @@ from petstore.shop.error import NotSeeded as NotSeeded
 from petstore.shop.error import OrderNotFound as OrderNotFound
 from petstore.shop.error import OutOfStock as OutOfStock
 from petstore.shop.error import PetNotFound as PetNotFound
+from petstore.shop.error import SharedAccount as SharedAccount
+from petstore.shop.error import SignInBusy as SignInBusy
+from petstore.shop.error import TooManyLikes as TooManyLikes
 from petstore.shop.error import TooManyTenants as TooManyTenants
+from petstore.shop.error import UsernameTaken as UsernameTaken
 from petstore.shop.error import WrongState as WrongState
 from petstore.shop.fulfilment import Fulfilment as Fulfilment
 from petstore.shop.identity import is_uuid as is_uuid
@@ -25,6 +43,8 @@ from petstore.shop.inventory import Summary as Summary
 from petstore.shop.inventory import change_inventory as change_inventory
 from petstore.shop.inventory import inventory_topic as inventory_topic
 from petstore.shop.inventory import read_inventory as read_inventory
+from petstore.shop.moment import from_datetime as from_datetime
+from petstore.shop.moment import to_datetime as to_datetime
 from petstore.shop.moment import to_timestamp as to_timestamp
 from petstore.shop.orders import Order as Order
 from petstore.shop.orders import OrderStatus as OrderStatus
@@ -35,6 +55,8 @@ from petstore.shop.orders import order_topic as order_topic
 from petstore.shop.orders import pay_order as pay_order
 from petstore.shop.orders import place_order as place_order
 from petstore.shop.page import Page as Page
+from petstore.shop.passwords import Passwords as Passwords
+from petstore.shop.passwords import hash_password as hash_password
 from petstore.shop.pets import Gender as Gender
 from petstore.shop.pets import Pet as Pet
 from petstore.shop.pets import PetFilter as PetFilter
@@ -47,6 +69,7 @@ from petstore.shop.pets import get_pet as get_pet
 from petstore.shop.pets import list_pets as list_pets
 from petstore.shop.seed import DemoIds as DemoIds
 from petstore.shop.seed import demo_ids as demo_ids
+from petstore.shop.seed import open_demo_accounts as open_demo_accounts
 from petstore.shop.seed import seed_shop as seed_shop
 from petstore.shop.tenant import SHARED as SHARED
 from petstore.shop.tenant import Shop as Shop

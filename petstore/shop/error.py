@@ -30,6 +30,38 @@ class CustomerNotFound(Error):
         self.customer_id = customer_id
 
 
+class UsernameTaken(Error):
+    """There is a customer with this username already."""
+
+    def __init__(self, username: str) -> None:
+        super().__init__(f"the username {username} is taken")
+        self.username = username
+
+
+class TooManyLikes(Error):
+    """A customer likes as many pets as one may, which is `most`."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"a customer may like up to {most} pets")
+        self.most = most
+
+
+class SharedAccount(Error):
+    """The account is one of the demo's, which all visitors share: it can't be removed, nor get another name or password."""
+
+    def __init__(self, customer_id: str) -> None:
+        super().__init__(f"{customer_id} is an account of the demo, which all visitors share: it keeps its name and its password")
+        self.customer_id = customer_id
+
+
+class SignInBusy(Error):
+    """More people sign in just now than can be checked; it may be tried again after `retry_after_s` seconds."""
+
+    def __init__(self, retry_after_s: int = 5) -> None:
+        super().__init__("too many people sign in just now")
+        self.retry_after_s = retry_after_s
+
+
 class OutOfStock(Error):
     """More of a pet was asked for than is for sale.
 

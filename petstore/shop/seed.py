@@ -5,16 +5,18 @@ Must not change a shop that holds anything already.
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, distinct, func, insert, select
+from sqlalchemy import Connection, distinct, func, insert, select, update
 
 from petstore.shop.catalogue import Catalogue, read_catalogue
-from petstore.shop.customers import customers, likes, preferences_to_json
+from petstore.shop.customers import Customer, customers, likes, profile_to_row
 from petstore.shop.error import NotSeeded, TooManyTenants
 from petstore.shop.moment import now
 from petstore.shop.orders import orders, place_order
 from petstore.shop.pets import PetStatus, pets, present
 from petstore.shop.tenant import SHARED, Shop
+from petstore.sse import Transaction
 
 EXAMPLE_CUSTOMER_ID = "user-456"
 """The public demo customer. Shoppers of the demo never act for this one: its newest order is the visitors' example."""
@@ -53,6 +55,30 @@ def seed_shop(shop: Shop) -> bool:
         return True
 
     return shop.together(seed)
+
+
+def open_demo_accounts(shop: Shop) -> None:
+    """Give a demo shop that was seeded before there were accounts its staff, and its customers their password."""
+    catalogue = read_catalogue()
+    staff, example = (
+        select(customers.c.id).filter_by(tenant=shop.tenant, id=id) for id in (catalogue.staff[0].id, EXAMPLE_CUSTOMER_ID)
+    )
+
+    def lacks_staff(connection: Connection) -> bool:
+        return connection.execute(staff).first() is None and connection.execute(example).first() is not None
+
+    def open_accounts(transaction: Transaction) -> None:
+        connection = transaction.connection
+        if not lacks_staff(connection):
+            return
+        at = now()
+        own = {"tenant": shop.tenant, "created_at": at, "updated_at": at}
+        connection.execute(insert(customers), [own | _account(catalogue, member) for member in catalogue.staff])
+        theirs = customers.c.id.in_([customer.id for customer in catalogue.customers]) & (customers.c.tenant == shop.tenant)
+        connection.execute(update(customers).where(theirs).values(password_hash=catalogue.password_hash))
+
+    if shop.query(lacks_staff):
+        shop.write(open_accounts)
 
 
 def demo_ids(shop: Shop) -> DemoIds:
@@ -94,18 +120,7 @@ def _load(shop: Shop, connection: Connection, catalogue: Catalogue) -> None:
     connection.execute(insert(pets), [own | dataclasses.asdict(pet) | dates for pet in catalogue.pets])
     connection.execute(
         insert(customers),
-        [
-            own
-            | {
-                "id": customer.id,
-                "username": customer.username,
-                "email": customer.email,
-                "first_name": customer.first_name,
-                "last_name": customer.last_name,
-                "preferences": preferences_to_json(customer.preferences),
-            }
-            for customer in catalogue.customers
-        ],
+        [own | dates | _account(catalogue, customer) for customer in catalogue.accounts],
     )
     connection.execute(
         insert(likes),
@@ -115,3 +130,8 @@ def _load(shop: Shop, connection: Connection, catalogue: Catalogue) -> None:
             for position, pet_id in enumerate(customer.likes)
         ],
     )
+
+
+def _account(catalogue: Catalogue, customer: Customer) -> dict[str, Any]:
+    known = {"id": customer.id, "role": customer.role, "password_hash": catalogue.password_hash, "tokens_from": 0}
+    return known | profile_to_row(customer)

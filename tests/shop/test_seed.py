@@ -1,27 +1,32 @@
 """The demo shop is loaded once, whole, and holds what a visitor is told."""
 
+import dataclasses
 import multiprocessing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from petstore.shop import (
     NotSeeded,
     OrderStatus,
+    Passwords,
     PetStatus,
+    Role,
     Shop,
     all_pets,
     demo_ids,
+    find_account,
     get_customer,
     get_order,
     get_pet,
     is_uuid,
+    open_demo_accounts,
     place_order,
     seed_shop,
 )
 from petstore.shop.catalogue import read_catalogue
-from petstore.shop.customers import likes
+from petstore.shop.customers import customers, likes
 from petstore.shop.orders import orders
 from petstore.shop.pets import pets
 from petstore.sse import EventLog, SqlEventLog
@@ -53,9 +58,36 @@ def test_the_catalogue_is_whole(log: EventLog):
     assert len(shop) >= 60
     assert all(is_uuid(id) and pet.price_cents > 0 and len(pet.description) > 60 for id, pet in shop.items())
     assert {pet.status for pet in shop.values()} == {PetStatus.AVAILABLE}
-    for customer in read_catalogue().customers:
-        assert get_customer(Shop(log), customer.id) == customer
+    for customer in read_catalogue().accounts:
+        found = get_customer(Shop(log), customer.id)
+        assert dataclasses.replace(found, created_at=customer.created_at, updated_at=customer.updated_at) == customer
         assert set(customer.likes) <= set(shop)
+
+
+def test_the_demo_has_a_customer_and_a_member_of_staff_who_can_sign_in_with_its_password(log: EventLog):
+    catalogue = read_catalogue()
+    for username, role in (("catherine.m", Role.CUSTOMER), ("keeper.jo", Role.STAFF)):
+        account = find_account(Shop(log), username=username)
+        assert account is not None
+        assert account.role is role
+        assert Passwords().matches(account.password_hash, catalogue.password)
+
+
+def test_a_demo_shop_from_before_there_were_accounts_gets_them_once(log: EventLog):
+    shop, staff = Shop(log), read_catalogue().staff[0]
+    before_accounts = [delete(customers).where(customers.c.id == staff.id), update(customers).values(password_hash=None)]
+    for statement in before_accounts:
+        shop.write(lambda transaction, statement=statement: transaction.connection.execute(statement))  # type: ignore[misc]
+    open_demo_accounts(shop)
+    opened = find_account(shop, username=staff.username), find_account(shop, username="catherine.m")
+    assert [account is not None and account.password_hash for account in opened] == [read_catalogue().password_hash] * 2
+    open_demo_accounts(shop)
+    assert (find_account(shop, username=staff.username), find_account(shop, username="catherine.m")) == opened
+
+
+def test_a_real_shop_gets_no_accounts_of_the_demo(empty_log: EventLog):
+    open_demo_accounts(Shop(empty_log))
+    assert find_account(Shop(empty_log), username="keeper.jo") is None
 
 
 def test_the_example_order_waits_to_be_paid(log: EventLog):

@@ -64,7 +64,16 @@ def _drop_old() -> None:
 
 NEW = {
     "pets": {"tenant": "''", "photos": "'[]'", "deleted_at": "NULL"},
-    "customers": {"tenant": "''"},
+    # Nobody has a password yet. When they came isn't known; no later than now, and no earlier than the log.
+    "customers": {
+        "tenant": "''",
+        "phone": "NULL",
+        "role": "'CUSTOMER'",
+        "password_hash": "NULL",
+        "tokens_from": "0",
+        "created_at": "(SELECT origin FROM event_clock)",
+        "updated_at": "(SELECT origin FROM event_clock)",
+    },
     "likes": {"tenant": "''"},
     # Streams of orders went on from the head of the log as it was when the order was read.
     "orders": {"tenant": "''", "last_event_id": "(SELECT last_id FROM event_clock)"},
@@ -124,6 +133,12 @@ def _create_customers() -> None:
         sa.Column("first_name", sa.String(80), nullable=False),
         sa.Column("last_name", sa.String(80), nullable=False),
         sa.Column("preferences", sa.JSON(), nullable=False),
+        sa.Column("phone", sa.String(16)),
+        sa.Column("role", sa.String(10), nullable=False),
+        sa.Column("password_hash", sa.String(200)),
+        sa.Column("tokens_from", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "id"),
         sa.UniqueConstraint("tenant", "username"),
     )
