@@ -5,6 +5,7 @@ Other rooms use `register`, and the Services that it needs.
 
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
+from werkzeug.routing import BaseConverter
 
 from petstore.api import description, health, inventory, metrics, orders, pets, recommendations, streams, tokens
 from petstore.api.cors import register_cors
@@ -27,6 +28,16 @@ BLUEPRINTS = (
 )
 
 
+class _Variable(BaseConverter):
+    """A variable of a path, which is never one of the words that stand in the same place in another route.
+
+    Otherwise PATCH /v1/inventory/stream would be a change of the pet called stream, and not a wrong method.
+    """
+
+    regex = "(?!(?:stream|recommendations)$)[^/]+"
+    part_isolating = True
+
+
 class _JsonInOrder(DefaultJSONProvider):
     """Flask's JSON, with members in the order in which they are rendered: a reader meets the id first."""
 
@@ -36,6 +47,7 @@ class _JsonInOrder(DefaultJSONProvider):
 def register(app: Flask) -> None:
     """Give `app`, which has its Services already, everything under /v1, its health, problems for errors, and CORS."""
     app.json = _JsonInOrder(app)
+    app.url_map.converters["default"] = _Variable
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     register_error_handlers(app)

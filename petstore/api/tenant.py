@@ -50,15 +50,9 @@ def _add_tenant(endpoint: str, values: dict[str, Any]) -> None:
 
 
 def _read() -> str:
-    given = {name: text for name, text in _given().items() if text is not None}
-    tenants = {name: _checked(name, text) for name, text in given.items()}
-    if len(set(tenants.values())) > 1:
-        raise InvalidRequest.parameter(PARAMETER, f"must be the same as {TENANT_ID.name}")
-    return next(iter(tenants.values()), SHARED)
-
-
-def _given() -> dict[str, str | None]:
-    return {TENANT_ID.name: request.headers.get(TENANT_ID.name), PARAMETER: request.args.get(PARAMETER)}
+    given = ((TENANT_ID.name, request.headers.get(TENANT_ID.name)), (PARAMETER, request.args.get(PARAMETER)))
+    # All are checked, and the first wins, as with Last-Event-ID.
+    return next(iter([_checked(name, text) for name, text in given if text is not None]), SHARED)
 
 
 def _checked(name: str, text: str) -> str:
