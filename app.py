@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy.exc import DatabaseError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from petstore import api
+from petstore import api, web
 from petstore.ai import ContentRecommender, Runs
 from petstore.api.bearer import derived_key
 from petstore.api.caller import Trust
@@ -66,6 +66,7 @@ def create_app(settings: Settings | None = None) -> Flask:
             background.start()
 
     api.register(app)
+    web.register(app)
     return app
 
 

@@ -172,7 +172,7 @@ class Runs:
         self._log.write(finish)
 
     def _fail(self, run: Run) -> None:
-        draft = Draft(run.topic, ERROR, {"title": "Internal Server Error", "status": 500})
+        draft = Draft(run.topic, ERROR, {"type": "about:blank", "title": "Internal Server Error", "status": 500})
         self._log.write(lambda transaction: self._write(transaction, run, [draft], "FAILED"))
 
     def _write(self, transaction: Transaction, run: Run, drafts: list[Draft], status: str = "RUNNING") -> bool:

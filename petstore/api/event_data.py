@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from petstore.api.problem import Problem
+from petstore.api.problem import TYPES
 from petstore.api.wire import Representation
 
 EventId = Annotated[int, Field(description="An event's id: microseconds since 1970.", ge=0, examples=[1795377599860484])]
@@ -89,5 +89,9 @@ class Goodbye(Representation):
     reason: Literal["draining", "full", "too-many"]
 
 
-Failure = Problem
-"""The data of `error`: the stream, or its topic, failed on our side."""
+class Failure(Representation):
+    """The stream, or its topic, failed on our side: a problem, as everywhere. Come back later."""
+
+    type: Annotated[str, Field(examples=[TYPES + "internal-server-error"])]
+    title: Annotated[str, Field(examples=["Internal Server Error"])]
+    status: Annotated[int, Field(ge=500, le=599, examples=[500])]

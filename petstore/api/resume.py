@@ -49,7 +49,7 @@ class StreamQuery(Query):
         Annotated[
             Requested,
             BeforeValidator(_read_held),
-            WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 10**18 - 1, "examples": [1795377599860484]}),
+            WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,18}$", "examples": ["1795377599860484"]}),
         ]
         | None,
         Field(

@@ -40,6 +40,9 @@ from petstore.sse.wakeup import Wakeup
 MAX_CHUNK = 256 * 1024
 """Bytes after which a chunk is sent although more events wait. An event larger than that still goes out whole."""
 
+FAILURE = {"type": "about:blank", "title": "Internal Server Error", "status": 500}
+"""A problem (RFC 9457) that tells no more than that."""
+
 RETRY_S = 1.0
 """How long a stream waits before it asks again a log that did not answer."""
 
@@ -62,7 +65,7 @@ class Terms:
     retry_ms: int = 2000
     drain_spread_s: float = 5.0
     stuck_s: float = 60.0
-    failure: Mapping[str, Any] = field(default_factory=lambda: {"title": "Internal Server Error", "status": 500})
+    failure: Mapping[str, Any] = field(default_factory=lambda: dict(FAILURE))
 
 
 class Stream:

@@ -4,6 +4,7 @@
 there are.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, create_model
 
 from petstore.api.event_data import Failure, Gap, Goodbye
+from petstore.api.openapi.examples import example_of
 from petstore.api.openapi.schemas import Schema, Schemas
 from petstore.api.operation import EventStream
 from petstore.sse import DEFAULT_TYPE
@@ -18,7 +20,7 @@ from petstore.sse import DEFAULT_TYPE
 CONTROLS: Mapping[str, type[BaseModel]] = {"gap": Gap, "goodbye": Goodbye, "error": Failure}
 """The events of every stream that aren't in the log. They carry no id."""
 
-_DURABLE = {
+_DURABLE: Schema = {
     "type": "string",
     "pattern": "^[0-9]{1,18}$",
     "description": "Microseconds since 1970, strictly increasing: what to send as Last-Event-ID to go on after this event.",
@@ -36,7 +38,7 @@ def stream_models(stream: EventStream) -> Iterator[type[BaseModel]]:
 
 def item_schema(stream: EventStream, schemas: Schemas) -> Schema:
     """Return the schema of one event of this stream."""
-    events = [_event(type_, schemas.reference(model, "out"), durable) for type_, model, durable in _variants(stream)]
+    events = [_event(schemas, type_, schemas.reference(model, "out"), durable) for type_, model, durable in _variants(stream)]
     return {"type": "object", "required": ["data"], "anyOf": events}
 
 
@@ -70,15 +72,13 @@ def _unnamed(model: type[BaseModel], type_: str) -> type[BaseModel]:
     return create_model(f"Unnamed{model.__name__}", __base__=model, __doc__=model.__doc__, event=(name, ...))
 
 
-def _event(type_: str, data: Schema, durable: bool) -> Schema:
-    unnamed = type_ == DEFAULT_TYPE
+def _event(schemas: Schemas, type_: str, data: Schema, durable: bool) -> Schema:
+    named = type_ != DEFAULT_TYPE
+    text = {"type": "string", "contentMediaType": "application/json", "contentSchema": data}
+    id = {"id": _DURABLE["examples"][0]} if durable else {}
     return {
         "title": type_,
-        "required": ["data", *["event"] * (not unnamed), *["id"] * durable],
-        "properties": {
-            "event": {"const": type_},
-            "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": data},
-            "id": _DURABLE if durable else _KEPT,
-            "retry": _RETRY,
-        },
+        "required": ["data", *["event"] * named, *["id"] * durable],
+        "properties": {"event": {"const": type_}, "data": text, "id": _DURABLE if durable else _KEPT, "retry": _RETRY},
+        "examples": [{"event": type_, "data": json.dumps(example_of(schemas, data)), **id}],
     }
