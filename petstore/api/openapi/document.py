@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask
 from pydantic.alias_generators import to_camel
 
-from petstore.api.openapi.common import COMMON_HEADERS, COMMON_PARAMETERS, SECURITY_SCHEMES, problem_responses
+from petstore.api.openapi.components import COMMON_HEADERS, COMMON_PARAMETERS, SECURITY_SCHEMES, problem_responses
 from petstore.api.openapi.operations import Route, describe_operation, models_of
 from petstore.api.openapi.schemas import Schemas
 from petstore.api.operation import operation_of

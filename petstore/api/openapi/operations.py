@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from petstore.api.openapi.common import LIMIT_REFERENCES, Part, describe_header, problem_reference
+from petstore.api.openapi.components import LIMIT_REFERENCES, Part, describe_header, problem_reference
 from petstore.api.openapi.examples import example_of
 from petstore.api.openapi.schemas import Direction, Schema, Schemas, schema_of, without_null
 from petstore.api.openapi.streams import item_schema, stream_models
