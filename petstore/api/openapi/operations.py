@@ -109,10 +109,8 @@ def _problems(route: Route) -> set[int]:
     operation = route.operation
     found = set(operation.problems)
     if route.path.startswith(API):
-        # A tenant or a token that is none, too many requests, a database that doesn't answer.
-        found |= {400, 401, 429, 500, 503}
-    if operation.scopes:
-        found.add(403)
+        # A tenant or a token that is none or may not, too many requests, a database that doesn't answer.
+        found |= {400, 401, 403, 429, 500, 503}
     if operation.body is not None:
         found |= {413, 415, 422}
     return found
