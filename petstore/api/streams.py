@@ -44,7 +44,7 @@ class InventoryStreamQuery(StreamQuery):
 
     pet_id: Annotated[PetId | None, Field(description="Only changes of this pet.")] = None
     types: Annotated[
-        tuple[Literal["stock-change", "price-change"], ...], Field(description="Only events of these types."), Listed
+        tuple[Literal["stock-change", "price-change"], ...], Field(min_length=1, description="Only events of these types."), Listed
     ] = ()
 
 
