@@ -62,6 +62,15 @@ class SignInBusy(Error):
         self.retry_after_s = retry_after_s
 
 
+class TooManyPhotos(Error):
+    """A pet has as many photos as one may, which is `most`."""
+
+    def __init__(self, pet_id: str, most: int) -> None:
+        super().__init__(f"pet {pet_id} has {most} photos, and may not have more")
+        self.pet_id = pet_id
+        self.most = most
+
+
 class OutOfStock(Error):
     """More of a pet was asked for than is for sale.
 
@@ -85,6 +94,23 @@ class WrongState(Error):
         self.order_id = order_id
         self.status = status
         self.action = action
+
+
+class WrongAmount(Error):
+    """A payment isn't of what its order costs, which is `total`, such as `299.99 USD`."""
+
+    def __init__(self, order_id: str, total: str) -> None:
+        super().__init__(f"order {order_id} costs {total}, and is paid with that or not at all")
+        self.order_id = order_id
+        self.total = total
+
+
+class KeyReused(Error):
+    """An idempotency key was used before, for a request that said something else."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__("this Idempotency-Key was used for another request; a new request takes a new key")
+        self.key = key
 
 
 class TooManyTenants(Error):

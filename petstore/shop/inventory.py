@@ -92,6 +92,22 @@ def put_back(shop: Shop, pet_id: str, quantity: int) -> None:
     shop.write(put)
 
 
+def tell(shop: Shop, transaction: Transaction, before: Pet, after: Pet) -> None:
+    """Append the events of what has become of a pet's stock and price by another change of it."""
+    change = Change(after.id, stock=after.stock, price_cents=after.price_cents)
+    transaction.append(_changed(before, change, 0, inventory_topic(shop))[1])
+
+
+def status_after(pet: Pet, stock: int) -> PetStatus:
+    """Return the status that a pet has when its stock becomes `stock`, and nobody says otherwise."""
+    if pet.status is PetStatus.AVAILABLE and stock == 0:
+        return PetStatus.NOT_AVAILABLE
+    # One that staff keep from sale with some in stock stays so; only what ran out comes back by itself.
+    if pet.status is PetStatus.NOT_AVAILABLE and pet.stock == 0 and stock > 0:
+        return PetStatus.AVAILABLE
+    return pet.status
+
+
 def read_inventory(shop: Shop, page: int, limit: int) -> Inventory:
     """Return page `page` of the inventory, with its sums and its place in the log, all of one moment."""
 
@@ -140,7 +156,7 @@ def _changed(pet: Pet, change: Change, at: int, topic: str) -> tuple[Pet, list[D
     values: dict[str, Any] = {}
     drafts = []
     if change.stock is not None and change.stock != pet.stock:
-        values |= {"stock": change.stock, "status": _status_after(pet, change.stock)}
+        values |= {"stock": change.stock, "status": status_after(pet, change.stock)}
         data = {"petId": pet.id, "oldStock": pet.stock, "newStock": change.stock}
         drafts.append(Draft(topic, "stock-change", data))
     if change.price_cents is not None and change.price_cents != pet.price_cents:
@@ -150,15 +166,6 @@ def _changed(pet: Pet, change: Change, at: int, topic: str) -> tuple[Pet, list[D
     if not drafts:
         return pet, drafts
     return dataclasses.replace(pet, **values, updated_at=to_datetime(at)), drafts
-
-
-def _status_after(pet: Pet, stock: int) -> PetStatus:
-    if pet.status is PetStatus.AVAILABLE and stock == 0:
-        return PetStatus.NOT_AVAILABLE
-    # One that staff keep from sale with some in stock stays so; only what ran out comes back by itself.
-    if pet.status is PetStatus.NOT_AVAILABLE and pet.stock == 0 and stock > 0:
-        return PetStatus.AVAILABLE
-    return pet.status
 
 
 _STORE = (

@@ -26,11 +26,13 @@ from sqlalchemy import (
 )
 
 from petstore.shop.customers import customers
-from petstore.shop.error import CustomerNotFound, OrderNotFound, WrongState
+from petstore.shop.error import CustomerNotFound, OrderNotFound, WrongAmount, WrongState
+from petstore.shop.gateway import TEST_CARD, BankAccount, Card, judge
 from petstore.shop.identity import new_id
 from petstore.shop.inventory import put_back, take_stock
 from petstore.shop.moment import following, now, span, to_datetime, to_timestamp
 from petstore.shop.page import Page
+from petstore.shop.payments import Payment, PaymentStatus, record_payment, settle_payments
 from petstore.shop.tenant import Shop
 from petstore.sse import COMPLETE, DEFAULT_TYPE, Draft, Transaction, metadata
 
@@ -155,33 +157,47 @@ def list_orders(shop: Shop, customer_id: str, page: int, limit: int) -> Page[Ord
     return shop.query(read)
 
 
-def pay_order(shop: Shop, order_id: str, step_s: float) -> Order:
-    """Start the payment of an order; its next step is due after `step_s` seconds. Raises OrderNotFound, WrongState."""
+def pay_order(
+    shop: Shop, order_id: str, step_s: float, source: Card | BankAccount = TEST_CARD, amount: tuple[int, str] | None = None
+) -> tuple[Order, Payment]:
+    """Pay for an order, with `amount` (cents and currency; None: what it costs). Raises OrderNotFound, WrongState, WrongAmount.
 
-    def pay(transaction: Transaction) -> Order:
-        row = lock_order(shop, transaction.connection, order_id)
+    A payment that is refused at once leaves the order as it is, to be paid in another way. Otherwise the payment is being
+    processed, and the order's next step is due after `step_s` seconds.
+    """
+
+    def pay(transaction: Transaction) -> tuple[Order, Payment]:
+        row = _lock(shop, transaction.connection, order_id)
         if row.status != OrderStatus.PLACED or row.step is not None:
             raise WrongState(order_id, row.status, "pay")
+        if amount not in (None, (row.total_cents, row.currency)):
+            raise WrongAmount(order_id, f"{row.total_cents // 100}.{row.total_cents % 100:02d} {row.currency}")
         at = now()
+        verdict = judge(source, to_datetime(at))
+        payment = record_payment(transaction.connection, order_id, row.total_cents, row.currency, source, verdict)
+        if verdict.refused is not None:
+            return _order_from(row), payment
         transaction.append([step_draft(order_id, Step.PAYMENT_PROCESSING, at)])
-        return change_order(shop, transaction, row, step=Step.PAYMENT_PROCESSING, due_at=at + span(step_s))
+        return _change(shop, transaction, row, step=Step.PAYMENT_PROCESSING, due_at=at + span(step_s)), payment
 
     return shop.write(pay)
 
 
-def cancel_order(shop: Shop, order_id: str, reason: str, status: str = "cancelled") -> Order:
+def cancel_order(shop: Shop, order_id: str, reason: str, payment_failed: bool = False) -> Order:
     """Cancel an order before it is shipped, put its pets back, end its topic. Raises OrderNotFound, WrongState.
 
-    `status` is what the topic's last event says: `cancelled`, or `payment_failed`.
+    `payment_failed`: nobody wanted that, but its payment, which was being processed, was declined.
     """
+    status, settled = ("payment_failed", PaymentStatus.FAILED) if payment_failed else ("cancelled", PaymentStatus.CANCELLED)
 
     def cancel(transaction: Transaction) -> Order:
-        row = lock_order(shop, transaction.connection, order_id)
+        row = _lock(shop, transaction.connection, order_id)
         if row.status not in (OrderStatus.PLACED, OrderStatus.APPROVED):
             raise WrongState(order_id, row.status, "cancel")
         put_back(shop.within(transaction), row.pet_id, row.quantity)
+        settle_payments(transaction.connection, [order_id], settled)
         transaction.append([Draft(order_topic(order_id), COMPLETE, {"status": status, "reason": reason})])
-        return change_order(shop, transaction, row, status=OrderStatus.CANCELLED, step=None, due_at=None)
+        return _change(shop, transaction, row, status=OrderStatus.CANCELLED, step=None, due_at=None)
 
     return shop.write(cancel)
 
@@ -191,12 +207,12 @@ def step_draft(order_id: str, step: Step, at: int) -> Draft:
     return Draft(order_topic(order_id), DEFAULT_TYPE, {"status": step, "timestamp": to_timestamp(at)})
 
 
-def lock_order(shop: Shop, connection: Connection, order_id: str) -> Row[Any]:
+def _lock(shop: Shop, connection: Connection, order_id: str) -> Row[Any]:
     """Return the order's row, which nobody else can change until the transaction ends. Raises OrderNotFound."""
     return _find(shop, connection, order_id, for_update=True)
 
 
-def change_order(shop: Shop, transaction: Transaction, row: Row[Any], **values: Any) -> Order:
+def _change(shop: Shop, transaction: Transaction, row: Row[Any], **values: Any) -> Order:
     """Store what has become of a locked order, once its events are appended."""
     version = {"updated_at": following(row.updated_at), "last_event_id": shop.log.head(transaction.connection)}
     statement = update(orders).where(orders.c.id == row.id).values(**values, **version).returning(*orders.c)

@@ -154,7 +154,7 @@ def test_an_order_whose_transaction_breaks_never_was(log: EventLog):
 
 def test_paying_starts_the_status_stream(log: EventLog):
     order = place_order(Shop(log), BUDDY, 1)
-    paid = pay_order(Shop(log), order.id, 3600)
+    paid, _ = pay_order(Shop(log), order.id, 3600)
     assert paid.status is OrderStatus.PLACED
     ((kind, data),) = told(log, order)
     assert kind == DEFAULT_TYPE
@@ -164,7 +164,7 @@ def test_paying_starts_the_status_stream(log: EventLog):
 def test_an_order_tells_where_its_stream_goes_on(log: EventLog):
     order = place_order(Shop(log), BUDDY, 1)
     assert order.last_event_id == log.head()
-    paid = pay_order(Shop(log), order.id, 0)
+    paid, _ = pay_order(Shop(log), order.id, 0)
     assert [data["status"] for _, data in told(log, order, order.last_event_id)] == ["payment_processing"]
     assert told(log, order, paid.last_event_id) == []
     Fulfilment(log, 0).advance()
@@ -175,7 +175,7 @@ def test_an_order_tells_where_its_stream_goes_on(log: EventLog):
 
 def test_an_order_is_paid_once(log: EventLog, logs: list[EventLog]):
     order = place_order(Shop(log), BUDDY, 1)
-    outcomes = at_once(*(lambda own=own: pay_order(Shop(own), order.id, 3600) for own in logs))
+    outcomes = at_once(*(lambda own=own: pay_order(Shop(own), order.id, 3600)[0] for own in logs))
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Order", "WrongState", "WrongState", "WrongState"]
     assert len(told(log, order)) == 1
 
@@ -220,7 +220,7 @@ def test_a_shipped_order_is_neither_paid_nor_cancelled(log: EventLog):
 def test_an_unknown_order_is_refused_by_name(log: EventLog):
     actions: list[Callable[[], Order]] = [
         lambda: get_order(Shop(log), UNKNOWN_ID),
-        lambda: pay_order(Shop(log), UNKNOWN_ID, 1),
+        lambda: pay_order(Shop(log), UNKNOWN_ID, 1)[0],
         lambda: cancel_order(Shop(log), UNKNOWN_ID, ""),
     ]
     for action in actions:

@@ -1,4 +1,4 @@
-"""Tenants: every pet, customer, order and run belongs to one; what there was belongs to the shared shop, whose tenant is ''.
+"""Tenants, payments and idempotency keys. What there was belongs to the shared shop, whose tenant is ''.
 
 Tables whose keys change are made anew and filled from the old ones: SQLite can't change a key. Written out rather than made
 from the code's tables: those will change, and what this migration makes must not.
@@ -36,10 +36,14 @@ def upgrade() -> None:
         columns, added = _columns(f"old_{table}"), NEW[table]
         _fill(table, (*columns, *added), (*columns, *added.values()), "")
     _drop_old()
+    _create_payments()
+    _create_idempotency_keys()
 
 
 def downgrade() -> None:
     """Go back to tables without tenants, which keep the shared shop alone: the pets of all tenants have the same ids."""
+    op.drop_table("idempotency_keys")
+    op.drop_table("payments")
     _put_aside()
     before = import_module("petstore.migrations.versions.0001_first_tables")
     for create in (before._create_pets, before._create_customers, before._create_orders, before._create_runs):
@@ -206,3 +210,34 @@ def _create_runs() -> None:
     )
     op.create_index("runs_customer", "runs", ["tenant", "customer_id", "status"])
     op.create_index("runs_status_created", "runs", ["status", "created_at"])
+
+
+def _create_payments() -> None:
+    op.create_table(
+        "payments",
+        sa.Column("id", sa.String(36)),
+        sa.Column("order_id", sa.String(36), nullable=False),
+        sa.Column("amount_cents", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(3), nullable=False),
+        sa.Column("source", sa.JSON(), nullable=False),
+        sa.Column("status", sa.String(20), nullable=False),
+        sa.Column("decline", sa.String(80)),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.ForeignKeyConstraint(["order_id"], ["orders.id"], ondelete="CASCADE"),
+    )
+    op.create_index("payments_order", "payments", ["order_id", "status"])
+
+
+def _create_idempotency_keys() -> None:
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("tenant", sa.String(36)),
+        sa.Column("caller", sa.String(80)),
+        sa.Column("key", sa.String(255)),
+        sa.Column("fingerprint", sa.String(64), nullable=False),
+        sa.Column("answer", sa.Text()),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "caller", "key"),
+    )
+    op.create_index("idempotency_keys_created", "idempotency_keys", ["created_at"])
