@@ -7,7 +7,7 @@ from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.routing import BaseConverter
 
-from petstore.api import description, health, inventory, metrics, orders, pets, recommendations, streams, tokens
+from petstore.api import description, health, inventory, metrics, orders, payments, pets, recommendations, streams, tokens
 from petstore.api.cors import register_cors
 from petstore.api.problem import register_error_handlers
 from petstore.api.rate_limit import register_rate_limits
@@ -20,6 +20,7 @@ BLUEPRINTS = (
     description.blueprint,
     inventory.blueprint,
     orders.blueprint,
+    payments.blueprint,
     pets.blueprint,
     tokens.blueprint,
     # The streams:

@@ -119,7 +119,7 @@ def order_links(order: Order) -> dict[str, str]:
         paying = None
     return {
         "self": url_for("orders.get_one", order_id=order.id, token=token),
-        "payment": url_for("orders.pay", order_id=order.id, token=paying),
+        "payment": url_for("payments.pay", order_id=order.id, token=paying),
         "statusStream": url_for("streams.stream_order", order_id=order.id, token=token or signed(resource, "follow")),
     }
 

@@ -70,6 +70,14 @@ class RateLimited(Error):
         self.retry_after_s = retry_after_s
 
 
+class PreconditionFailed(Error):
+    """The resource isn't of the version that the request wants to change: it has the entity tag `etag` by now."""
+
+    def __init__(self, etag: str) -> None:
+        super().__init__(f"the resource has changed: its ETag is {etag}")
+        self.etag = etag
+
+
 class RunNotFound(Error):
     """There is no run with this id, or not any more."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from flask import request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import int_schema, no_info_before_validator_function
@@ -135,6 +135,11 @@ class Header:
     type: Any
     description: str
     required: bool = False
+
+
+LOCATION = Header(
+    "Location", Annotated[str, WithJsonSchema({"type": "string", "format": "uri-reference"})], "Where it is found.", True
+)
 
 
 def choice(name: str, words: Iterable[W], default: D) -> W | D:

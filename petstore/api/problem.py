@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from flask import Flask, request
+from flask import Flask, Response, request
 from pydantic import BaseModel, ConfigDict, Field
-from werkzeug import Response
+from werkzeug import Response as AnyResponse
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
@@ -22,6 +22,7 @@ from petstore.api.error import (
     Forbidden,
     InvalidBody,
     InvalidRequest,
+    PreconditionFailed,
     RateLimited,
     RunFailed,
     RunNotFound,
@@ -30,14 +31,18 @@ from petstore.api.error import (
 from petstore.api.wire import Representation
 from petstore.shop import (
     CustomerNotFound,
+    KeyReused,
     OrderNotFound,
     OutOfStock,
+    PaymentNotFound,
     PetNotFound,
     SharedAccount,
     SignInBusy,
     TooManyLikes,
+    TooManyPhotos,
     TooManyTenants,
     UsernameTaken,
+    WrongAmount,
     WrongState,
 )
 from petstore.sse import Error, InvalidCursor, LogUnavailable
@@ -144,6 +149,10 @@ def _answer_body(error: InvalidBody) -> Response:
     return problem(422, str(error), error.errors)
 
 
+def _answer_amount(error: WrongAmount) -> Response:
+    return problem(422, str(error), [FieldError("amount", f"must be {error.total}", "invalid_format")])
+
+
 def _answer_unauthorized(error: Unauthorized) -> Response:
     parts = [f'Bearer realm="{REALM}"']
     if error.code is not None:
@@ -171,7 +180,7 @@ def _answer_log_unavailable(error: LogUnavailable) -> Response:
     return problem(503, "the database did not answer; nothing was changed", headers=retry)
 
 
-def _answer_http(error: HTTPException) -> Response:
+def _answer_http(error: HTTPException) -> AnyResponse:
     if error.response is not None or error.code is None:
         # A view has aborted with a whole answer of its own.
         return error.get_response(request.environ)
@@ -196,13 +205,18 @@ _ANSWERS: dict[type[Error], Callable[[Any], Response]] = {
     LogUnavailable: _answer_log_unavailable,
     PetNotFound: _with_status(404),
     OrderNotFound: _with_status(404),
+    PaymentNotFound: _with_status(404),
     CustomerNotFound: _with_status(404),
     RunNotFound: _with_status(404),
     OutOfStock: _with_status(409),
     UsernameTaken: _with_status(409),
     SharedAccount: _with_status(409),
     TooManyLikes: _with_status(409),
+    TooManyPhotos: _with_status(409),
     WrongState: _with_status(409),
     TooManyTenants: _with_status(403),
+    PreconditionFailed: _with_status(412),
+    KeyReused: _with_status(422),
+    WrongAmount: _answer_amount,
     RunFailed: _with_status(500),
 }

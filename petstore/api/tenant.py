@@ -4,7 +4,9 @@ A tenant is any UUID that a client makes up: in the demo it gets a copy of the d
 asks, nor what for.
 """
 
-from typing import Any
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import Any, TypeVar
 
 from flask import Flask, g, has_request_context, request
 
@@ -13,6 +15,8 @@ from petstore.api.identifier import read_uuid
 from petstore.api.parameter import Header
 from petstore.api.services import services
 from petstore.shop import SHARED, Shop, seed_shop
+
+T = TypeVar("T")
 
 TENANT_ID = Header("X-Tenant-ID", str, "Whose petstore is meant: any UUID. Without it, the one that all share.")
 
@@ -37,6 +41,15 @@ def requested_shop() -> Shop:
         g.shop = shop
     found: Shop = g.shop
     return found
+
+
+def together(work: Callable[[Shop], T]) -> T:
+    """Run `work` in one transaction of the requested shop, which it's handed, and must use no other.
+
+    It may run in another thread than the request, and yet look at the request, and make links.
+    """
+    context = copy_context()
+    return requested_shop().together(lambda shop: context.run(work, shop))
 
 
 def register_tenant(app: Flask) -> None:

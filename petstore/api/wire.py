@@ -47,6 +47,12 @@ def render_moment(moment: datetime) -> str:
 Money = Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]{2}$", examples=["299.99"])]
 """An amount as `render_money` makes it."""
 
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$", examples=["USD"])]
+"""A currency by its code (ISO 4217)."""
+
+Uri = Annotated[str, Field(json_schema_extra={"format": "uri-reference"}, examples=["/v1/pets"])]
+"""Where something is found on this server."""
+
 Moment = Annotated[
     datetime,
     PlainSerializer(render_moment, return_type=str),

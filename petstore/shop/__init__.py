@@ -32,6 +32,7 @@ from petstore.shop.error import KeyReused as KeyReused
 from petstore.shop.error import NotSeeded as NotSeeded
 from petstore.shop.error import OrderNotFound as OrderNotFound
 from petstore.shop.error import OutOfStock as OutOfStock
+from petstore.shop.error import PaymentNotFound as PaymentNotFound
 from petstore.shop.error import PetNotFound as PetNotFound
 from petstore.shop.error import SharedAccount as SharedAccount
 from petstore.shop.error import SignInBusy as SignInBusy
@@ -74,6 +75,7 @@ from petstore.shop.passwords import Passwords as Passwords
 from petstore.shop.passwords import hash_password as hash_password
 from petstore.shop.payments import Payment as Payment
 from petstore.shop.payments import PaymentStatus as PaymentStatus
+from petstore.shop.payments import get_payment as get_payment
 from petstore.shop.pets import Gender as Gender
 from petstore.shop.pets import Pet as Pet
 from petstore.shop.pets import PetFilter as PetFilter

@@ -22,6 +22,14 @@ class OrderNotFound(Error):
         self.order_id = order_id
 
 
+class PaymentNotFound(Error):
+    """Nobody has paid for this order, nor tried to."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"there is no payment for order {order_id}")
+        self.order_id = order_id
+
+
 class CustomerNotFound(Error):
     """There is no customer with this id."""
 

@@ -11,9 +11,11 @@ from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Column, Connection, ForeignKey, Index, String, Table, insert, select, update
 
+from petstore.shop.error import PaymentNotFound
 from petstore.shop.gateway import BankAccount, Card, Verdict
 from petstore.shop.identity import new_id
 from petstore.shop.moment import now, to_datetime
+from petstore.shop.tenant import Shop
 from petstore.sse import metadata
 
 
@@ -67,6 +69,17 @@ def record_payment(
     row = {"id": payment.id, "order_id": order_id, "amount_cents": amount_cents, "currency": currency, "source": payment.source}
     connection.execute(insert(payments).values(**row, status=status, decline=decline, created_at=at))
     return payment
+
+
+def get_payment(shop: Shop, order_id: str) -> Payment:
+    """Return the newest payment for an order. Raises PaymentNotFound."""
+    newest = select(payments).filter_by(order_id=order_id).order_by(payments.c.id.desc()).limit(1)
+    row = shop.query(lambda connection: connection.execute(newest).first())
+    if row is None:
+        raise PaymentNotFound(order_id)
+    status = PaymentStatus(row.status)
+    decline = row.decline if status is PaymentStatus.FAILED else None
+    return Payment(row.id, order_id, row.amount_cents, row.currency, row.source, status, decline, to_datetime(row.created_at))
 
 
 def declined_orders(connection: Connection, order_ids: Collection[str]) -> dict[str, str]:

@@ -45,6 +45,7 @@ _ALLOW = Header("Allow", Annotated[str, Field(examples=["GET, HEAD, OPTIONS"])],
 _CHALLENGE = Header(
     "WWW-Authenticate", Annotated[str, Field(examples=['Bearer realm="petstore"'])], "How to be known.", required=True
 )
+_LACK = Header("WWW-Authenticate", Annotated[str, Field(examples=['Bearer scope="write:pets"'])], "What the token lacks.")
 
 
 def describe_header(header: Header) -> Part:
@@ -82,7 +83,8 @@ SECURITY_SCHEMES: Mapping[str, Part] = {
 PROBLEMS: Mapping[int, tuple[str, str, tuple[Header, ...]]] = {
     400: ("A parameter breaks its rules, or the body can't be read.", "page must be from 1 to 1000000", ()),
     401: ("It isn't known who asks, or the token isn't good here.", "this needs a bearer token", (_CHALLENGE,)),
-    403: ("The token doesn't allow this.", "this needs a token with the scope write:pets", (_CHALLENGE,)),
+    402: ("The payment was declined. The order can be paid in another way.", "the card was declined", ()),
+    403: ("The token doesn't allow this, or no new tenant is taken.", "this needs a token with the scope write:pets", (_LACK,)),
     404: ("There is no such thing, or it's not the caller's to see.", "there is nothing at this path", ()),
     405: ("This path doesn't take this method.", "this path does not take this method; Allow says which it takes", (_ALLOW,)),
     406: ("The client excludes the only form that there is.", "This resource is a stream of events: text/event-stream.", ()),

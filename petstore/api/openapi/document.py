@@ -29,6 +29,7 @@ Whatever is refused is a problem (RFC 9457), and has changed nothing.
 TAGS = {
     "pets": "The pets that the shop sells.",
     "orders": "Orders, from their placing to their shipment.",
+    "payments": "Paying for orders.",
     "inventory": "Stock and prices.",
     "users": "Customers and staff: their accounts, what they look for and what they like.",
     "tokens": "Signing in.",
