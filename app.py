@@ -12,15 +12,18 @@ from flask import Flask
 from sqlalchemy.exc import DatabaseError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from petstore import api
+from petstore import api, web
 from petstore.ai import EmbeddedRecommender, PetIndex, Runs
+from petstore.api.bearer import derived_key
+from petstore.api.caller import Trust
 from petstore.api.metrics import Metrics
 from petstore.api.problem import describe
 from petstore.api.services import Services
+from petstore.api.windows import Windows
 from petstore.logs import configure_logging
 from petstore.migrations import migrate
 from petstore.settings import Settings, SettingsError, load
-from petstore.shop import Demo, Fulfilment, seed_shop
+from petstore.shop import Demo, Fulfilment, Passwords, Shop, open_demo_accounts, seed_shop
 from petstore.sse import Admission, Background, EventLog, Feed, Job, Retention, SqlEventLog, Terms
 
 SPARE = 1000
@@ -43,7 +46,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     runs = Runs(log, EmbeddedRecommender(log, index), settings.retention_h * 3600)
     terms = Terms(settings.heartbeat_s, settings.retry_ms, settings.drain_spread_s, settings.stuck_s, describe(500))
     app.extensions["petstore"] = Services(
-        settings, log, feed, Admission(places(settings), settings.max_streams_per_client), terms, runs
+        settings,
+        log,
+        feed,
+        Admission(places(settings), settings.max_streams_per_client),
+        terms,
+        runs,
+        Trust(settings.secret_key),
+        Passwords(),
+        Windows(settings.var_directory / "rates", derived_key(settings.secret_key, "rates")),
     )
     background = Background(feed, [*jobs(settings, log, runs), index])
     app.extensions["petstore.background"] = background
@@ -56,6 +67,7 @@ def create_app(settings: Settings | None = None) -> Flask:
             background.start()
 
     api.register(app)
+    web.register(app)
     return app
 
 
@@ -67,7 +79,7 @@ def jobs(settings: Settings, log: EventLog, runs: Runs) -> list[Job]:
         Job(log, "runs", runs.sweep),
     ]
     if settings.demo:
-        demo = Demo(log, settings.fulfilment_step_s)
+        demo = Demo(Shop(log), settings.fulfilment_step_s)
         found += [Job(log, "shoppers", demo.shop), Job(log, "clerk", demo.restock)]
     return found
 
@@ -86,7 +98,8 @@ def prepare(settings: Settings) -> None:
     if settings.demo:
         log = SqlEventLog(settings.database_path)
         try:
-            seed_shop(log)
+            seed_shop(Shop(log))
+            open_demo_accounts(Shop(log))
         finally:
             log.close()
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from petstore.migrations import migrate
-from petstore.shop import seed_shop
+from petstore.shop import Shop, seed_shop
 from petstore.shop.catalogue import read_catalogue
 from petstore.sse import SqlEventLog
 
@@ -15,7 +15,7 @@ def seed(path: Path) -> dict[str, list[str]]:
     migrate(path)
     log = SqlEventLog(path)
     try:
-        seed_shop(log)
+        seed_shop(Shop(log))
     finally:
         log.close()
     catalogue = read_catalogue()

@@ -1,6 +1,7 @@
 """How this server logs: one line for each record, as text or as JSON, on standard error.
 
-Must not decide what is logged. A record's facts are in its `extra`, under `facts`, so that both forms show them.
+Must not decide what is logged, but for this: no line holds a token or a password, whoever wrote it. A record's facts are in its
+`extra`, under `facts`, so that both forms show them.
 """
 
 import json
@@ -14,6 +15,18 @@ from gunicorn.glogging import Logger
 
 from petstore.settings import Settings, load
 
+_SECRETS = re.compile(
+    r"""(?ix)
+    \b( (?:token|password) ["']? \s* (?:[=:]|%3D) \s* ["']? | (?:bearer|basic) (?:\s|%20|\+)+ ) [^\s\\&"',;}]+
+    | (?<![\w.-]) eyJ[\w-]+ \. [\w-]+ \. [\w-]*   # a JWT, wherever it stands
+    """
+)
+
+
+def discreet(text: str) -> str:
+    """Return `text` without the tokens and passwords that may be in it."""
+    return _SECRETS.sub(lambda found: f"{found[1] or ''}***", text)
+
 
 class TextFormatter(logging.Formatter):
     """Time, level, name, message, and the facts as `name=value`."""
@@ -21,6 +34,9 @@ class TextFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
         self.converter = time.gmtime
+
+    def format(self, record: logging.LogRecord) -> str:
+        return discreet(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         facts = getattr(record, "facts", {})
@@ -41,7 +57,8 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        said = {name: discreet(value) if isinstance(value, str) else value for name, value in line.items()}
+        return discreet(json.dumps(said, ensure_ascii=False, default=str))
 
 
 class ServerLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
@@ -51,6 +68,17 @@ class ServerLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
         super().setup(cfg)
         for handler in self.error_log.handlers:
             handler.setFormatter(formatter(load().log_format))
+
+    def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> Any:
+        """Return what a line of the access log may show, which is off unless gunicorn is told otherwise: all but the secrets."""
+        atoms = super().atoms(resp, req, environ, request_time)
+        return {name: _shown(name, value) for name, value in atoms.items()}
+
+
+def _shown(name: str, value: Any) -> Any:
+    if name.lower() in ("{authorization}i", "{cookie}i", "{http_authorization}e", "{http_cookie}e", "{x-api-key}i"):
+        return "***"
+    return discreet(value) if isinstance(value, str) else value
 
 
 def formatter(log_format: str) -> logging.Formatter:

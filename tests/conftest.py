@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from petstore.migrations import migrate
-from petstore.shop import seed_shop
+from petstore.shop import Shop, seed_shop
 from petstore.sse import EventLog, SqlEventLog
 
 
@@ -22,7 +22,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def seeded_database(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = Path(shutil.copy(empty_database, tmp_path_factory.mktemp("seeded")))
     log = SqlEventLog(path)
-    seed_shop(log)
+    seed_shop(Shop(log))
     log.close()
     return path
 

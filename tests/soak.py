@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from petstore.migrations import migrate
-from petstore.shop import seed_shop
+from petstore.shop import Shop, seed_shop
 from petstore.sse import SqlEventLog
 from tests.live.conftest import full_shop
 from tests.live.crowd import END, Crowd
@@ -41,7 +41,7 @@ def main() -> None:
     seeded = directory / "seeded.db"
     migrate(seeded)
     log = SqlEventLog(seeded)
-    seed_shop(log)
+    seed_shop(Shop(log))
     log.close()
     rows: Rows = []
     parts: list[Callable[[Path, Path, argparse.Namespace], Rows]] = [drain, fuzz_streams, storm]

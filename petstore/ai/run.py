@@ -18,7 +18,7 @@ from gevent import get_hub
 from sqlalchemy import BigInteger, Column, Connection, Index, Select, String, Table, bindparam, insert, select, update
 
 from petstore.ai.recommender import Recommendation, Recommender
-from petstore.shop import Customer, CustomerNotFound, find_customer, get_customer, new_id
+from petstore.shop import Customer, CustomerNotFound, Shop, find_customer, get_customer, new_id
 from petstore.sse import COMPLETE, ERROR, Draft, Event, EventLog, LogUnavailable, Transaction, close_own_loop, metadata
 
 RECOMMENDATIONS = "recommendations/"
@@ -42,12 +42,13 @@ runs = Table(
     "runs",
     metadata,
     Column("id", String(36), primary_key=True),
+    Column("tenant", String(36), nullable=False),
     Column("customer_id", String(64), nullable=False),
     Column("status", String(10), nullable=False),
     Column("holder", String(32), nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Index("runs_customer", "customer_id", "status"),
+    Index("runs_customer", "tenant", "customer_id", "status"),
     Index("runs_status_created", "status", "created_at"),
 )
 """Status is RUNNING, COMPLETE or FAILED; times in microseconds since 1970."""
@@ -55,9 +56,10 @@ runs = Table(
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A generation for a customer, made at `created_at`, in microseconds since 1970: none of its events is older."""
+    """A generation for a customer of a tenant's shop, made at `created_at` (microseconds since 1970): no event of it is older."""
 
     id: str
+    tenant: str
     customer_id: str
     created_at: int
 
@@ -75,8 +77,10 @@ class _Made:
     last: bool
 
 
-_RUN = select(runs.c.id, runs.c.customer_id, runs.c.created_at)
-_GOING_ON = _RUN.where(runs.c.customer_id == bindparam("customer_id"), runs.c.status == "RUNNING").limit(1)
+_RUN = select(runs.c.id, runs.c.tenant, runs.c.customer_id, runs.c.created_at)
+_GOING_ON = _RUN.where(
+    runs.c.tenant == bindparam("tenant"), runs.c.customer_id == bindparam("customer_id"), runs.c.status == "RUNNING"
+).limit(1)
 _INSERT = insert(runs)
 
 
@@ -92,23 +96,23 @@ class Runs:
         self._forget_at = 0.0
         self._forget_s = min(FORGET_S, retention_s / 10)
 
-    def join(self, customer_id: str) -> Run:
+    def join(self, shop: Shop, customer_id: str) -> Run:
         """Return the run that goes on for this customer, or start one. Raises CustomerNotFound, LogUnavailable.
 
         What a recommender finds at once is committed together with the run: most runs are one transaction.
         """
 
         def look(connection: Connection) -> Run | Customer | None:
-            return _going_on(connection, customer_id) or find_customer(connection, customer_id)
+            return _going_on(shop, connection, customer_id) or find_customer(shop, connection, customer_id)
 
-        found = self._log.query(look)
+        found = shop.query(look)
         if isinstance(found, Run):
             return found
         if found is None:
             raise CustomerNotFound(customer_id)
-        picks = self._recommender.recommend(found, [], self._limit)
+        picks = self._recommender.recommend(shop, found, [], self._limit)
         made = get_hub().threadpool.apply(_slice, (picks, self._limit))
-        run, started = self._log.write(lambda transaction: self._insert(transaction, customer_id, made))
+        run, started = shop.write(lambda transaction: self._insert(shop, transaction, customer_id, made))
         if started and not made.last:
             threading.Thread(target=self._go_on, args=(run, picks, len(made.picks)), name=f"run {run.id}", daemon=True).start()
         return run
@@ -119,7 +123,7 @@ class Runs:
             return None
         query = _RUN.where(runs.c.id == topic.removeprefix(RECOMMENDATIONS))
         row = self._log.query(lambda connection: connection.execute(query).first())
-        return None if row is None else Run(row.id, row.customer_id, row.created_at)
+        return None if row is None else Run(row.id, row.tenant, row.customer_id, row.created_at)
 
     def sweep(self) -> float:
         """Take over one run whose worker has gone, and forget runs past retention. Returns the seconds to the next sweep."""
@@ -135,12 +139,12 @@ class Runs:
             self._log.write(self._forget_old)
         return SWEEP_S
 
-    def _insert(self, transaction: Transaction, customer_id: str, made: _Made) -> tuple[Run, bool]:
-        going_on = _going_on(transaction.connection, customer_id)
+    def _insert(self, shop: Shop, transaction: Transaction, customer_id: str, made: _Made) -> tuple[Run, bool]:
+        going_on = _going_on(shop, transaction.connection, customer_id)
         if going_on is not None:
             return going_on, False  # Somebody else was first; what we made was for nothing.
-        run = Run(new_id(), customer_id, _now())
-        row = {"id": run.id, "customer_id": customer_id, "status": "RUNNING", "created_at": run.created_at}
+        run = Run(new_id(), shop.tenant, customer_id, _now())
+        row = {"id": run.id, "tenant": run.tenant, "customer_id": customer_id, "status": "RUNNING", "created_at": run.created_at}
         if made.last:
             row["status"] = "COMPLETE"
         transaction.connection.execute(_INSERT, {**row, "holder": self._holder, "expires_at": _expiry()})
@@ -153,7 +157,7 @@ class Runs:
             return None
         claim = update(runs).filter_by(id=row.id).values(holder=self._holder, expires_at=_expiry())
         transaction.connection.execute(claim)
-        return Run(row.id, row.customer_id, row.created_at)
+        return Run(row.id, row.tenant, row.customer_id, row.created_at)
 
     def _forget_old(self, transaction: Transaction) -> None:
         before = _now() - int(self._retention_s * 1e6)
@@ -167,8 +171,9 @@ class Runs:
         """Go on with a run that somebody else began."""
         try:
             done = self._log.read([run.topic], 0, self._limit + 1)
-            customer = get_customer(self._log, run.customer_id)
-            picks = self._recommender.recommend(customer, [_recommendation(event) for event in done], self._limit)
+            shop = Shop(self._log, run.tenant)
+            customer = get_customer(shop, run.customer_id)
+            picks = self._recommender.recommend(shop, customer, [_recommendation(event) for event in done], self._limit)
         except LogUnavailable as error:
             logger.warning("run %s rests until its lease expires: %s", run.id, error)
         except Exception:
@@ -198,7 +203,7 @@ class Runs:
         return self._log.write(lambda transaction: self._write(transaction, run, _drafts(run, made, total), status))
 
     def _fail(self, run: Run) -> None:
-        draft = Draft(run.topic, ERROR, {"title": "Internal Server Error", "status": 500})
+        draft = Draft(run.topic, ERROR, {"type": "about:blank", "title": "Internal Server Error", "status": 500})
         self._log.write(lambda transaction: self._write(transaction, run, [draft], "FAILED"))
 
     def _write(self, transaction: Transaction, run: Run, drafts: list[Draft], status: str = "RUNNING") -> bool:
@@ -210,13 +215,13 @@ class Runs:
         return held
 
 
-def _abandoned() -> Select[tuple[str, str, int]]:
+def _abandoned() -> Select[tuple[str, str, str, int]]:
     return _RUN.where(runs.c.status == "RUNNING", runs.c.expires_at < _now()).limit(1)
 
 
-def _going_on(connection: Connection, customer_id: str) -> Run | None:
-    row = connection.execute(_GOING_ON, {"customer_id": customer_id}).first()
-    return None if row is None else Run(row.id, row.customer_id, row.created_at)
+def _going_on(shop: Shop, connection: Connection, customer_id: str) -> Run | None:
+    row = connection.execute(_GOING_ON, {"tenant": shop.tenant, "customer_id": customer_id}).first()
+    return None if row is None else Run(row.id, row.tenant, row.customer_id, row.created_at)
 
 
 def _slice(picks: Iterator[Recommendation], limit: int) -> _Made:

@@ -1,4 +1,4 @@
-"""What the API itself refuses: parameters and bodies that break its rules, and runs that can't be shown.
+"""What the API itself refuses: who may not, who asks too often, what breaks the rules, and runs that can't be shown.
 
 Must not know status codes: `problem` has the one table from errors to HTTP.
 """
@@ -43,6 +43,39 @@ class InvalidBody(Error):
     def __init__(self, errors: Sequence[FieldError]) -> None:
         super().__init__("the body breaks the rules of this request; errors says which")
         self.errors = tuple(errors)
+
+
+class Unauthorized(Error):
+    """The request doesn't say, in a way that we believe, who asks. `code` is RFC 6750's, where a token was brought at all."""
+
+    def __init__(self, detail: str, code: str | None = None) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class Forbidden(Error):
+    """The caller's token doesn't allow this: `scopes` are what it lacks."""
+
+    def __init__(self, scopes: Sequence[str]) -> None:
+        super().__init__(f"this needs a token with the scope {' and '.join(scopes)}")
+        self.scopes = tuple(scopes)
+
+
+class RateLimited(Error):
+    """There were more requests than the `limit` of a minute; there may be others after `retry_after_s` seconds."""
+
+    def __init__(self, limit: int, retry_after_s: int) -> None:
+        super().__init__(f"there were more than {limit} requests in this minute")
+        self.limit = limit
+        self.retry_after_s = retry_after_s
+
+
+class PreconditionFailed(Error):
+    """The resource isn't of the version that the request wants to change: it has the entity tag `etag` by now."""
+
+    def __init__(self, etag: str) -> None:
+        super().__init__(f"the resource has changed: its ETag is {etag}")
+        self.etag = etag
 
 
 class RunNotFound(Error):

@@ -6,17 +6,19 @@ Must not know which streams there are.
 import ssl
 from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from flask import Response, abort, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
 from werkzeug.http import parse_accept_header
 
-from petstore.api.parameter import choice
+from petstore.api.operation import Answer, Events, EventStream
+from petstore.api.parameter import Header
 from petstore.api.problem import problem
-from petstore.api.resume import requested
+from petstore.api.resume import StreamQuery, requested
 from petstore.api.services import services
+from petstore.api.tenant import requested_shop
 from petstore.sse import Form, Opening, Selection, Stream, goodbye, open_at
 
 CONTENT_TYPE = "text/event-stream"
@@ -25,11 +27,24 @@ HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 """Nobody on the way may keep, compress or collect what should be read at once. `Connection` is the server's to say."""
 
 
+ANSWER_HEADERS = (
+    Header("Cache-Control", Literal["no-cache, no-transform"], "Nobody on the way may keep or change the stream."),
+    Header("X-Accel-Buffering", Literal["no"], "Tells nginx to pass each event on at once."),
+)
+
 REFUSALS = {
     "draining": "this server is about to end; another one takes new streams",
     "full": "this server has no place for another stream",
     "too-many": "this client has as many streams as it may",
 }
+
+
+def stream_answers(events: Events, with_topic: bool = False) -> dict[int, Answer]:
+    """Return how a request for a stream of these events can succeed."""
+    return {
+        200: Answer(EventStream(events, with_topic), ANSWER_HEADERS, "Events, until the client leaves or nothing can follow."),
+        204: Answer(None, (), "The client has had the last event: nothing can follow."),
+    }
 
 
 def accept_event_stream() -> None:
@@ -50,20 +65,30 @@ def admit_stream(customer_id: str | None = None) -> tuple[str, ...]:
     if reason is None:
         return holders
     parts.feed.observer.refused(reason)
-    if _accepts(request.headers.get("Accept", "")).by_name:
-        abort(_response(iter([goodbye(parts.terms, reason)])))
+    if named_event_stream():
+        abort(refuse_stream(reason))
     abort(problem(503, detail=REFUSALS[reason], headers={"Retry-After": "2"}))
 
 
-def open_where_asked(topics: Collection[str], otherwise: int | None) -> Opening:
+def named_event_stream() -> bool:
+    """Say whether the client names event streams in its Accept header, as browsers do."""
+    return _accepts(request.headers.get("Accept", "")).by_name
+
+
+def refuse_stream(reason: str) -> Response:
+    """Return a stream that says goodbye and when to come back."""
+    return _response(iter([goodbye(services().terms, reason)]))
+
+
+def open_where_asked(topics: Collection[str], query: StreamQuery, otherwise: int | None) -> Opening:
     """Return where a stream of `topics` begins by what the request says; see `open_at`. Raises InvalidCursor, LogUnavailable."""
     parts = services()
-    return open_at(parts.log, topics, requested(), otherwise, parts.feed.ring)
+    return open_at(parts.log, topics, requested(query), otherwise, parts.feed.ring)
 
 
-def requested_form(with_topic: bool = False) -> Form:
-    """Return how the client wants its events: `events=unnamed` is for those that only listen to `message`."""
-    return Form(named=choice("events", ("named", "unnamed"), "named") == "named", with_topic=with_topic)
+def requested_form(query: StreamQuery, with_topic: bool = False) -> Form:
+    """Return how the client wants its events."""
+    return Form(query.events == "named", with_topic, requested_shop().topic_prefix if with_topic else "")
 
 
 def stream_response(selection: Selection, opening: Opening, snapshot: Callable[[str], str], holders: tuple[str, ...]) -> Response:

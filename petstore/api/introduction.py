@@ -6,7 +6,7 @@ Must not start or change anything.
 import shlex
 
 from petstore.settings import Settings
-from petstore.shop import demo_ids
+from petstore.shop import Shop, demo_ids
 from petstore.sse import SqlEventLog
 
 
@@ -17,7 +17,7 @@ def introduce(settings: Settings, address: str) -> str:
     """
     log = SqlEventLog(settings.database_path)
     try:
-        ids = demo_ids(log)
+        ids = demo_ids(Shop(log))
     finally:
         log.close()
     curl, base = "curl", address

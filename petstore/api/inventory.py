@@ -3,19 +3,27 @@
 Every change is told by the inventory's stream.
 """
 
-from typing import Annotated, Any, Self
+from collections.abc import Mapping
+from typing import Annotated, Self
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from petstore.api.body import Body, PetId, Price, read_body
-from petstore.api.parameter import identifier, requested_page
-from petstore.api.services import services
-from petstore.api.wire import render_money, render_pagination
-from petstore.shop import Change, Pet, Summary, change_inventory, read_inventory
+from petstore.api.bearer import Scope
+from petstore.api.body import Body, PetId, Price
+from petstore.api.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, if_matches, tagged
+from petstore.api.event_data import EventId, Uuid
+from petstore.api.operation import Answer, Operation
+from petstore.api.parameter import MAX_PAGE, Between, PetPath, Query
+from petstore.api.tenant import requested_shop
+from petstore.api.wire import Currency, Money, PageLinks, Pagination, Representation, render_money, respond
+from petstore.shop import Change, Inventory, Pet, change_inventory, get_pet, read_inventory
 
 blueprint = Blueprint("inventory", __name__, url_prefix="/v1/inventory")
+
+MAX_ITEMS = 1_000
+"""Items of a page, and without `limit` also its default: most shops are restored after a gap by one request."""
 
 MAX_CHANGES = 1_000
 """Changes in one request. They are one transaction, and everybody else's writes wait for its end."""
@@ -50,54 +58,118 @@ class ManyChanges(Body):
     changes: Annotated[list[ListedChange], Field(min_length=1, max_length=MAX_CHANGES)]
 
 
-MAX_ITEMS = 1000
-"""Items of a page, and without `limit` also its default: most shops are restored after a gap by one request."""
+class InventoryQuery(Query):
+    """Which page of the inventory is wanted, and how many items it has."""
+
+    page: Annotated[int, Between(1, MAX_PAGE)] = 1
+    limit: Annotated[int, Between(1, MAX_ITEMS)] = MAX_ITEMS
+
+
+class Item(Representation):
+    """How many of a pet there are, and what one costs."""
+
+    pet_id: Uuid
+    name: str
+    stock: Annotated[int, Field(ge=0)]
+    price: Money
+    currency: Currency
+
+    @classmethod
+    def of(cls, pet: Pet) -> Self:
+        """Return a pet as an item of the inventory."""
+        price = render_money(pet.price_cents)
+        return cls(pet_id=pet.id, name=pet.name, stock=pet.stock, price=price, currency=pet.currency)
+
+
+class Items(Representation):
+    """Items of the inventory."""
+
+    data: list[Item]
+
+
+Count = Annotated[int, Field(ge=0, examples=[72])]
+
+
+class Summary(Representation):
+    """How many kinds of pets there are: for sale, set aside by staff, in all, and of each species."""
+
+    available: Count
+    pending: Count
+    adopted: Count
+    total: Count
+    by_species: Mapping[str, Count]
+
+
+class InventoryRepresentation(Representation):
+    """A page of the inventory and the sums of all of it; from `lastEventId` on, its stream tells what has changed since."""
+
+    data: list[Item]
+    summary: Summary
+    pagination: Pagination
+    links: PageLinks
+    last_event_id: EventId
+
+    @classmethod
+    def of(cls, inventory: Inventory, query: InventoryQuery) -> Self:
+        """Return the page that `query` asked for."""
+        return cls(
+            data=[Item.of(pet) for pet in inventory.page.items],
+            summary=Summary(**inventory.summary),
+            pagination=Pagination.of(inventory.page),
+            links=PageLinks.of(inventory.page, query),
+            last_event_id=inventory.last_event_id,
+        )
 
 
 @blueprint.get("")
-def get_inventory() -> Response:
-    """Show a page of the inventory, its sums, and the id from which its stream goes on: all of one moment."""
-    inventory = read_inventory(services().log, *requested_page(MAX_ITEMS, MAX_ITEMS))
-    return jsonify(
-        data=[render_item(pet) for pet in inventory.page.items],
-        summary=render_summary(inventory.summary),
-        pagination=render_pagination(inventory.page),
-        lastEventId=inventory.last_event_id,
-    )
+@Operation("getInventory", query=InventoryQuery, answers={200: InventoryRepresentation})
+def get_inventory(query: InventoryQuery) -> Response:
+    """Show the inventory.
+
+    A page of it, its sums, and the id from which its stream goes on: all of one moment.
+    """
+    return respond(InventoryRepresentation.of(read_inventory(requested_shop(), query.page, query.limit), query))
+
+
+@blueprint.get("/<pet_id>")
+@Operation(
+    "getInventoryItem",
+    path=PetPath,
+    headers=[IF_NONE_MATCH],
+    answers={200: Answer(Item, headers=[ETAG]), 304: Answer(headers=[ETAG])},
+    problems=[404],
+)
+def get_one(pet_id: str) -> Response:
+    """Show one pet's stock and price."""
+    pet = get_pet(requested_shop(), pet_id)
+    return tagged(pet, Item.of(pet))
 
 
 @blueprint.patch("/<pet_id>")
-def change_one(pet_id: str) -> Response:
-    """Change the stock or the price of one pet, or both."""
-    id, change = identifier("petId", pet_id), read_body(PetChange)
-    (pet,) = change_inventory(services().log, [change.of(id)])
-    return jsonify(render_item(pet))
+@Operation(
+    "changeInventoryItem",
+    path=PetPath,
+    body=PetChange,
+    headers=[IF_MATCH],
+    answers={200: Answer(Item, headers=[ETAG])},
+    problems=[404, 412],
+    scopes=[Scope.WRITE_PETS],
+)
+def change_one(pet_id: str, body: PetChange) -> Response:
+    """Change one pet's stock or price.
+
+    Or both. What really changes is told by the inventory's stream.
+    """
+    (pet,) = if_matches(lambda shop: get_pet(shop, pet_id), lambda shop: change_inventory(shop, [body.of(pet_id)]))
+    return tagged(pet, Item.of(pet))
 
 
 @blueprint.patch("")
-def change_many() -> Response:
-    """Change many pets in one transaction."""
-    changes = [change.of(change.pet_id) for change in read_body(ManyChanges).changes]
-    return jsonify(data=[render_item(pet) for pet in change_inventory(services().log, changes)])
+@Operation("changeInventory", body=ManyChanges, answers={200: Items}, problems=[404], scopes=[Scope.WRITE_PETS])
+def change_many(body: ManyChanges) -> Response:
+    """Change many pets in one transaction.
 
-
-def render_item(pet: Pet) -> dict[str, Any]:
-    """Return a pet as an item of the inventory."""
-    return {
-        "petId": pet.id,
-        "name": pet.name,
-        "stock": pet.stock,
-        "price": render_money(pet.price_cents),
-        "currency": pet.currency,
-    }
-
-
-def render_summary(summary: Summary) -> dict[str, Any]:
-    """Return the inventory's sums as the wire has them."""
-    return {
-        "available": summary["available"],
-        "pending": summary["pending"],
-        "adopted": summary["adopted"],
-        "total": summary["total"],
-        "bySpecies": summary["by_species"],
-    }
+    All or none, in their order. A pet that is named twice is answered once, as it is in the end.
+    """
+    changed = change_inventory(requested_shop(), [change.of(change.pet_id) for change in body.changes])
+    return respond(Items(data=[Item.of(pet) for pet in changed]))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flask import Blueprint, Response
 
+from petstore.api.operation import Answer, Operation
 from petstore.settings import share_counts
 
 blueprint = Blueprint("metrics", __name__)
@@ -81,6 +82,7 @@ class Metrics:
 
 
 @blueprint.get("/metrics")
+@Operation("getMetrics", answers={200: Answer(CONTENT_TYPE)})
 def get_metrics() -> Response:
     """Return the counts of all workers, in Prometheus's text format."""
     from prometheus_client import CollectorRegistry, generate_latest

@@ -7,19 +7,50 @@ import dataclasses
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from flask import Flask, request
-from werkzeug import Response
+from flask import Flask, Response, request
+from pydantic import BaseModel, ConfigDict, Field
+from werkzeug import Response as AnyResponse
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from petstore.api.error import FieldError, InvalidBody, InvalidRequest, RunFailed, RunNotFound
-from petstore.shop import CustomerNotFound, OrderNotFound, OutOfStock, PetNotFound, WrongState
+from petstore.api.error import (
+    Code,
+    FieldError,
+    Forbidden,
+    InvalidBody,
+    InvalidRequest,
+    PreconditionFailed,
+    RateLimited,
+    RunFailed,
+    RunNotFound,
+    Unauthorized,
+)
+from petstore.api.wire import Representation
+from petstore.shop import (
+    CustomerNotFound,
+    KeyReused,
+    OrderNotFound,
+    OutOfStock,
+    PaymentNotFound,
+    PetNotFound,
+    SharedAccount,
+    SignInBusy,
+    TooManyLikes,
+    TooManyPhotos,
+    TooManyTenants,
+    UsernameTaken,
+    WrongAmount,
+    WrongState,
+)
 from petstore.sse import Error, InvalidCursor, LogUnavailable
 
 CONTENT_TYPE = "application/problem+json"
+
+REALM = "petstore"
+"""What a bearer token is for, in a challenge (RFC 6750 section 3)."""
 
 TYPES = "https://petstoreapi.com/errors/"
 
@@ -45,6 +76,30 @@ _DETAILS = {
 """Instead of werkzeug's, which speak to somebody with a browser."""
 
 logger = logging.getLogger(__name__)
+
+
+class WrongField(Representation):
+    """One rule that was broken.
+
+    `field` names a parameter, or is a path into the body, such as `changes.3.stock`; empty means the whole body.
+    """
+
+    field: str
+    message: str
+    code: Code
+
+
+class Problem(BaseModel):
+    """What every refusal and failure looks like (RFC 9457), sent as application/problem+json."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Annotated[str, Field(json_schema_extra={"format": "uri"}, examples=[TYPES + "not-found"])]
+    title: Annotated[str, Field(examples=["Not Found"])]
+    status: Annotated[int, Field(ge=400, le=599, examples=[404])]
+    detail: Annotated[str, Field(examples=["there is nothing at this path"])] = ""
+    instance: Annotated[str, Field(description="The path that was asked for.", examples=["/v1/nothing"])] = ""
+    errors: list[WrongField] = []
 
 
 def describe(
@@ -94,6 +149,26 @@ def _answer_body(error: InvalidBody) -> Response:
     return problem(422, str(error), error.errors)
 
 
+def _answer_amount(error: WrongAmount) -> Response:
+    return problem(422, str(error), [FieldError("amount", f"must be {error.total}", "invalid_format")])
+
+
+def _answer_unauthorized(error: Unauthorized) -> Response:
+    parts = [f'Bearer realm="{REALM}"']
+    if error.code is not None:
+        parts += [f'error="{error.code}"', f'error_description="{error}"']
+    return problem(401, str(error), headers={"WWW-Authenticate": ", ".join(parts)})
+
+
+def _answer_forbidden(error: Forbidden) -> Response:
+    challenge = f'Bearer realm="{REALM}", error="insufficient_scope", scope="{" ".join(error.scopes)}"'
+    return problem(403, str(error), headers={"WWW-Authenticate": challenge})
+
+
+def _answer_later(status: int) -> Callable[[Any], Response]:
+    return lambda error: problem(status, str(error), headers={"Retry-After": str(error.retry_after_s)})
+
+
 def _answer_cursor(error: InvalidCursor) -> Response:
     return problem(400, str(error), [FieldError(error.parameter, error.reason, "invalid_format")])
 
@@ -105,7 +180,7 @@ def _answer_log_unavailable(error: LogUnavailable) -> Response:
     return problem(503, "the database did not answer; nothing was changed", headers=retry)
 
 
-def _answer_http(error: HTTPException) -> Response:
+def _answer_http(error: HTTPException) -> AnyResponse:
     if error.response is not None or error.code is None:
         # A view has aborted with a whole answer of its own.
         return error.get_response(request.environ)
@@ -123,12 +198,25 @@ _ANSWERS: dict[type[Error], Callable[[Any], Response]] = {
     InvalidRequest: _answer_request,
     InvalidBody: _answer_body,
     InvalidCursor: _answer_cursor,
+    Unauthorized: _answer_unauthorized,
+    Forbidden: _answer_forbidden,
+    RateLimited: _answer_later(429),
+    SignInBusy: _answer_later(503),
     LogUnavailable: _answer_log_unavailable,
     PetNotFound: _with_status(404),
     OrderNotFound: _with_status(404),
+    PaymentNotFound: _with_status(404),
     CustomerNotFound: _with_status(404),
     RunNotFound: _with_status(404),
     OutOfStock: _with_status(409),
+    UsernameTaken: _with_status(409),
+    SharedAccount: _with_status(409),
+    TooManyLikes: _with_status(409),
+    TooManyPhotos: _with_status(409),
     WrongState: _with_status(409),
+    TooManyTenants: _with_status(403),
+    PreconditionFailed: _with_status(412),
+    KeyReused: _with_status(422),
+    WrongAmount: _answer_amount,
     RunFailed: _with_status(500),
 }

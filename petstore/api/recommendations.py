@@ -4,15 +4,29 @@ Both ask for a run and read its events; neither knows how a recommendation is ma
 """
 
 from dataclasses import replace
+from typing import Annotated
 
-from flask import Blueprint, Response, jsonify, request, url_for
+from flask import Blueprint, Response, request, url_for
+from pydantic import Field
 
 from petstore.ai import Run
 from petstore.api.error import RunFailed
-from petstore.api.event_stream import accept_event_stream, admit_stream, head_response, requested_form, stream_response
-from petstore.api.parameter import customer_identifier
-from petstore.api.resume import requested
+from petstore.api.event_data import EventId, Recommendation, RunComplete
+from petstore.api.event_stream import (
+    accept_event_stream,
+    admit_stream,
+    head_response,
+    requested_form,
+    stream_answers,
+    stream_response,
+)
+from petstore.api.identifier import EXAMPLE_ID, CustomerId
+from petstore.api.operation import Operation
+from petstore.api.parameter import Query
+from petstore.api.resume import LAST_EVENT_ID, StreamQuery, requested
 from petstore.api.services import services
+from petstore.api.tenant import requested_shop
+from petstore.api.wire import Representation, respond
 from petstore.sse import COMPLETE, Gap, Opening, Requested, Selection, open_at
 
 blueprint = Blueprint("recommendations", __name__, url_prefix="/v1/pets/recommendations")
@@ -21,41 +35,72 @@ TIMEOUT_S = 30.0
 """How long a client waits for the whole list at the most."""
 
 
+class RecommendationsQuery(Query):
+    """Whose recommendations are wanted."""
+
+    user_id: CustomerId
+
+
+class RecommendationsStreamQuery(StreamQuery, RecommendationsQuery):
+    """Whose recommendations are wanted as a stream."""
+
+
+class Recommendations(Representation):
+    """All recommendations of a run, the best first, and the id after which its stream has nothing more."""
+
+    data: list[Recommendation]
+    total: int
+    processing_time: Annotated[int, Field(description="Milliseconds that the run took.")]
+    topic: Annotated[str, Field(description="For `GET /v1/stream`.", examples=["recommendations/" + EXAMPLE_ID])]
+    last_event_id: EventId
+
+
 @blueprint.get("/stream")
-def stream_recommendations() -> Response:
-    """Stream the recommendations of a new run, or of the one that the client was cut off from."""
+@Operation(
+    "streamRecommendations",
+    query=RecommendationsStreamQuery,
+    headers=[LAST_EVENT_ID],
+    answers=stream_answers({"recommendation": (Recommendation,), COMPLETE: (RunComplete,)}),
+    problems=[404, 406],
+)
+def stream_recommendations(query: RecommendationsStreamQuery) -> Response:
+    """Stream recommendations as they are made.
+
+    Those of a new run, or of the one that the client was cut off from, or of one that goes on for this customer.
+    """
     accept_event_stream()
-    customer_id, form = customer_identifier("userId"), requested_form()
     if request.method == "HEAD":
         return head_response()  # A run is for whoever reads it.
-    holders = admit_stream(customer_id)
-    run, opening = _find_run(customer_id, requested())
-    snapshot = url_for("recommendations.get_recommendations", userId=customer_id)
-    return stream_response(Selection((run.topic,), form), opening, lambda _: snapshot, holders)
+    holders = admit_stream(query.user_id)
+    run, opening = _find_run(query.user_id, requested(query))
+    snapshot = url_for("recommendations.get_recommendations", userId=query.user_id)
+    return stream_response(Selection((run.topic,), requested_form(query)), opening, lambda _: snapshot, holders)
 
 
 @blueprint.get("")
-def get_recommendations() -> Response:
-    """Return all recommendations of a run at once, with the id after which its stream has nothing more."""
-    run = services().runs.join(customer_identifier("userId"))
+@Operation("listRecommendations", query=RecommendationsQuery, answers={200: Recommendations}, problems=[404])
+def get_recommendations(query: RecommendationsQuery) -> Response:
+    """List recommendations, all at once."""
+    run = services().runs.join(requested_shop(), query.user_id)
     events = services().feed.collect(run.topic, TIMEOUT_S)
     if not events or events[-1].type != COMPLETE:
         raise RunFailed(run.id)
-    *picks, complete = events
-    return jsonify(data=[pick.value() for pick in picks], **complete.value(), topic=run.topic, lastEventId=complete.id)
+    *picks, complete = (event.value() for event in events)
+    return respond(Recommendations.model_validate({"data": picks, **complete, "topic": run.topic, "lastEventId": events[-1].id}))
 
 
 def _find_run(customer_id: str, asked: Requested | None) -> tuple[Run, Opening]:
     """Return the run that holds the id which the client has, and where to go on; otherwise a run to begin with."""
     log, runs, ring = services().log, services().runs, services().feed.ring
+    shop = requested_shop()
     if asked is None or not asked.held:
-        run = runs.join(customer_id)
+        run = runs.join(shop, customer_id)
         return run, _from_the_start(run)
     topic = None if asked.id is None else log.topic_of(asked.id)
     held = None if topic is None else runs.find(topic)
-    if held is not None and held.customer_id == customer_id:
+    if held is not None and (held.tenant, held.customer_id) == (shop.tenant, customer_id):
         return held, open_at(log, (held.topic,), asked, 0, ring)
-    run = runs.join(customer_id)
+    run = runs.join(shop, customer_id)
     gap = Gap(run.topic, asked.text if asked.id is None else asked.id, None)
     return run, replace(_from_the_start(run), gaps=(gap,))
 

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from flask import current_app
 
 from petstore.ai import Runs
+from petstore.api.caller import Trust
+from petstore.api.windows import Windows
 from petstore.settings import Settings
+from petstore.shop import Passwords
 from petstore.sse import Admission, EventLog, Feed, Terms
 
 
@@ -23,6 +26,9 @@ class Services:
     admission: Admission
     terms: Terms
     runs: Runs
+    trust: Trust
+    passwords: Passwords
+    windows: Windows
 
     def refusal(self, holders: Sequence[str] = ()) -> str | None:
         """Return why no new stream is taken just now: `draining`, `full` or `too-many`; None when one is."""

@@ -4,54 +4,146 @@ Views choose topics and say where a stream begins; the streaming core does the r
 """
 
 from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, url_for
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from petstore.ai import RECOMMENDATIONS
-from petstore.api.error import InvalidRequest, RunNotFound
-from petstore.api.event_stream import accept_event_stream, admit_stream, open_where_asked, requested_form, stream_response
-from petstore.api.parameter import choices, identifier
+from petstore.api.error import RunNotFound
+from petstore.api.event_data import OrderEnded, OrderProgress, OrderShipped, PriceChange, Recommendation, RunComplete, StockChange
+from petstore.api.event_stream import (
+    accept_event_stream,
+    admit_stream,
+    open_where_asked,
+    requested_form,
+    stream_answers,
+    stream_response,
+)
+from petstore.api.identifier import UUID_PATTERN, PetId, read_uuid
+from petstore.api.operation import Events, Operation
+from petstore.api.parameter import Listed, OrderPath
+from petstore.api.resume import LAST_EVENT_ID, StreamQuery
 from petstore.api.services import services
-from petstore.shop import INVENTORY_TOPIC, get_order, get_pet, order_topic
-from petstore.sse import Event, Selection
+from petstore.api.tenant import requested_shop
+from petstore.shop import INVENTORY_TOPIC, get_order, get_pet, inventory_topic, order_topic
+from petstore.sse import COMPLETE, DEFAULT_TYPE, Event, Selection
 
 blueprint = Blueprint("streams", __name__, url_prefix="/v1")
-
-TYPES = ("stock-change", "price-change")
 
 ORDERS = order_topic("")
 
 MAX_TOPICS = 20
 """Topics of one stream: each costs a query of its own whenever the stream is resumed from the log."""
 
+INVENTORY_EVENTS: Events = {"stock-change": (StockChange,), "price-change": (PriceChange,)}
+ORDER_EVENTS: Events = {DEFAULT_TYPE: (OrderProgress,), COMPLETE: (OrderShipped, OrderEnded)}
+ALL_EVENTS: Events = {
+    **INVENTORY_EVENTS,
+    DEFAULT_TYPE: (OrderProgress,),
+    "recommendation": (Recommendation,),
+    COMPLETE: (OrderShipped, OrderEnded, RunComplete),
+}
+
+
+class InventoryStreamQuery(StreamQuery):
+    """Which changes of the inventory are wanted."""
+
+    pet_id: Annotated[PetId | None, Field(description="Only changes of this pet.")] = None
+    types: Annotated[
+        tuple[Literal["stock-change", "price-change"], ...], Field(min_length=1, description="Only events of these types."), Listed
+    ] = ()
+
+
+def _read_topic(text: Any) -> str:
+    for start in (ORDERS, RECOMMENDATIONS):
+        if text.startswith(start):
+            return start + read_uuid(text.removeprefix(start))
+    if text != INVENTORY_TOPIC:
+        raise ValueError("must be inventory, orders/{id} or recommendations/{run}")
+    return INVENTORY_TOPIC
+
+
+Topic = Annotated[
+    str,
+    BeforeValidator(_read_topic),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": f"^(?:{INVENTORY_TOPIC}|(?:{ORDERS}|{RECOMMENDATIONS}){UUID_PATTERN})$",
+            "examples": [INVENTORY_TOPIC],
+        }
+    ),
+]
+
+
+class TopicsQuery(StreamQuery):
+    """Which topics are wanted over one connection."""
+
+    topics: Annotated[
+        tuple[Topic, ...],
+        Field(min_length=1, max_length=MAX_TOPICS, description="`inventory`, `orders/{id}`, and the `topic` of a run."),
+        Listed,
+    ]
+
 
 @blueprint.get("/inventory/stream")
-def stream_inventory() -> Response:
-    """Stream changes of stock and price, of all pets or of `petId`, from now on."""
+@Operation(
+    "streamInventory",
+    query=InventoryStreamQuery,
+    headers=[LAST_EVENT_ID],
+    answers=stream_answers(INVENTORY_EVENTS),
+    problems=[404, 406],
+)
+def stream_inventory(query: InventoryStreamQuery) -> Response:
+    """Stream changes of stock and price.
+
+    Of all pets or of `petId`, from now on.
+    """
     accept_event_stream()
-    selection = Selection((INVENTORY_TOPIC,), requested_form(), _wanted())
-    return stream_response(selection, open_where_asked(selection.topics, None), snapshot_url, admit_stream())
+    selection = Selection((inventory_topic(requested_shop()),), requested_form(query), _wanted(query))
+    return stream_response(selection, open_where_asked(selection.topics, query, None), snapshot_url, admit_stream())
 
 
 @blueprint.get("/orders/<order_id>/status/stream")
-def stream_order(order_id: str) -> Response:
-    """Stream an order's whole progress, from its payment to its end."""
+@Operation(
+    "streamOrder",
+    path=OrderPath,
+    query=StreamQuery,
+    headers=[LAST_EVENT_ID],
+    answers=stream_answers(ORDER_EVENTS),
+    problems=[404, 406],
+)
+def stream_order(order_id: str, query: StreamQuery) -> Response:
+    """Stream an order's progress.
+
+    All of it, from its payment to its end.
+    """
     accept_event_stream()
-    order = get_order(services().log, identifier("orderId", order_id))
-    selection = Selection((order_topic(order.id),), requested_form())
-    return stream_response(selection, open_where_asked(selection.topics, 0), snapshot_url, admit_stream(order.customer_id))
+    order = get_order(requested_shop(), order_id)
+    selection = Selection((order_topic(order.id),), requested_form(query))
+    opening = open_where_asked(selection.topics, query, 0)
+    return stream_response(selection, opening, snapshot_url, admit_stream(order.customer_id))
 
 
 @blueprint.get("/stream")
-def stream_topics() -> Response:
-    """Stream several topics over one connection; each event's data names its topic.
+@Operation(
+    "streamTopics",
+    query=TopicsQuery,
+    headers=[LAST_EVENT_ID],
+    answers=stream_answers(ALL_EVENTS, with_topic=True),
+    problems=[404, 406],
+)
+def stream_topics(query: TopicsQuery) -> Response:
+    """Stream several topics over one connection.
 
-    From now on; topics that all end are told from their beginning.
+    From now on; topics that all end are told from their beginning. Each event's data names its topic.
     """
     accept_event_stream()
-    selection = Selection(_topics(), requested_form(with_topic=True))
-    start = None if INVENTORY_TOPIC in selection.topics else 0
-    return stream_response(selection, open_where_asked(selection.topics, start), snapshot_url, admit_stream())
+    topics = tuple(dict.fromkeys(_find_topic(topic) for topic in query.topics))
+    selection = Selection(topics, requested_form(query, with_topic=True))
+    start = None if INVENTORY_TOPIC in query.topics else 0
+    return stream_response(selection, open_where_asked(topics, query, start), snapshot_url, admit_stream())
 
 
 def snapshot_url(topic: str) -> str:
@@ -77,34 +169,24 @@ class InventoryFilter:
         return (not self.types or event.type in self.types) and self.pet_id in (None, event.value()["petId"])
 
 
-def _wanted() -> InventoryFilter | None:
-    types = frozenset(choices("types", TYPES))
-    pet_id = request.args.get("petId")
-    pet = None if pet_id is None else get_pet(services().log, identifier("petId", pet_id))
-    return InventoryFilter(types, pet.id if pet else None) if types or pet else None
+def _wanted(query: InventoryStreamQuery) -> InventoryFilter | None:
+    pet = None if query.pet_id is None else get_pet(requested_shop(), query.pet_id)
+    return InventoryFilter(frozenset(query.types), pet.id if pet else None) if query.types or pet else None
 
 
-def _topics() -> tuple[str, ...]:
-    topics = tuple(dict.fromkeys(filter(None, request.args.get("topics", "").split(","))))
-    if not 1 <= len(topics) <= MAX_TOPICS:
-        raise InvalidRequest.parameter("topics", f"must name 1 to {MAX_TOPICS} topics, separated by commas")
-    for topic in topics:
-        _check_topic(topic)
-    return topics
-
-
-def _check_topic(topic: str) -> None:
+def _find_topic(topic: str) -> str:
+    """Return the topic as the log names it. Raises OrderNotFound, RunNotFound."""
     if topic.startswith(ORDERS):
-        get_order(services().log, identifier("topics", topic.removeprefix(ORDERS)))
+        get_order(requested_shop(), topic.removeprefix(ORDERS))
     elif topic.startswith(RECOMMENDATIONS):
-        identifier("topics", topic.removeprefix(RECOMMENDATIONS))
         _customer_of(topic)
-    elif topic != INVENTORY_TOPIC:
-        raise InvalidRequest.parameter("topics", "must be inventory, orders/{id} or recommendations/{run}")
+    else:
+        return inventory_topic(requested_shop())
+    return topic
 
 
 def _customer_of(topic: str) -> str:
     run = services().runs.find(topic)
-    if run is None:
+    if run is None or run.tenant != requested_shop().tenant:
         raise RunNotFound(topic.removeprefix(RECOMMENDATIONS))
     return run.customer_id

@@ -1,87 +1,140 @@
-"""The shop's customers, what they look for and which pets they like.
+"""The shop's customers and its staff: who they are, what they look for and which pets they like.
 
-Must not know passwords or tokens, and not orders.
+Must not change anything (that is accounts' work), nor know tokens or orders.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, ForeignKey, Index, Integer, String, Table, select
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Connection,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    UniqueConstraint,
+    select,
+)
 
 from petstore.shop.error import CustomerNotFound
+from petstore.shop.moment import to_datetime
 from petstore.shop.pets import Size, Species
-from petstore.sse import EventLog, metadata
+from petstore.shop.tenant import Shop
+from petstore.sse import metadata
+
+
+class Role(StrEnum):
+    """What somebody is to the shop. Staff may change what it sells, and see to every customer's account and order."""
+
+    CUSTOMER = "CUSTOMER"
+    STAFF = "STAFF"
+
 
 customers = Table(
     "customers",
     metadata,
+    Column("tenant", String(36), primary_key=True),
     Column("id", String(36), primary_key=True),
-    Column("username", String(50), nullable=False, unique=True),
+    Column("username", String(50), nullable=False),
     Column("email", String(254), nullable=False),
     Column("first_name", String(80), nullable=False),
     Column("last_name", String(80), nullable=False),
     Column("preferences", JSON, nullable=False),
+    Column("phone", String(16)),
+    Column("role", String(10), nullable=False),
+    Column("password_hash", String(200)),
+    Column("tokens_from", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    UniqueConstraint("tenant", "username"),
 )
+"""Who has no `password_hash` can't sign in. Tokens that were made before `tokens_from`, the moment of a new password, are void."""
 
 likes = Table(
     "likes",
     metadata,
-    Column("customer_id", String(36), ForeignKey("customers.id", ondelete="CASCADE"), primary_key=True),
-    Column("pet_id", String(36), ForeignKey("pets.id", ondelete="CASCADE"), primary_key=True),
+    Column("tenant", String(36), primary_key=True),
+    Column("customer_id", String(36), primary_key=True),
+    Column("pet_id", String(36), primary_key=True),
     Column("position", Integer, nullable=False),
-    Index("likes_pet", "pet_id"),
+    ForeignKeyConstraint(["tenant", "customer_id"], ["customers.tenant", "customers.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["tenant", "pet_id"], ["pets.tenant", "pets.id"], ondelete="CASCADE"),
+    Index("likes_pet", "tenant", "pet_id"),
 )
 """Which pets a customer likes, in the order of `position`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preferences:
-    """What a customer looks for. An empty tuple, or None, means that anything will do."""
+    """What a customer looks for, where an empty tuple, or None, means that anything will do; and which mail is welcome."""
 
     species: tuple[Species, ...] = ()
     sizes: tuple[Size, ...] = ()
     temperament: tuple[str, ...] = ()
     max_price_cents: int | None = None
     good_with_kids: bool | None = None
+    newsletter: bool = False
+    notifications: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Customer:
-    """A customer; `likes` are ids of pets."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What customers say of themselves, and may change."""
 
-    id: str
     username: str
     email: str
-    first_name: str
-    last_name: str
-    preferences: Preferences
-    likes: tuple[str, ...]
+    first_name: str = ""
+    last_name: str = ""
+    phone: str | None = None
+    preferences: Preferences = Preferences()
 
 
-def get_customer(log: EventLog, customer_id: str) -> Customer:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Customer(Profile):
+    """A customer, or one of the staff; `likes` are ids of pets."""
+
+    id: str
+    role: Role = Role.CUSTOMER
+    likes: tuple[str, ...] = ()
+    created_at: datetime
+    updated_at: datetime
+
+
+def get_customer(shop: Shop, customer_id: str) -> Customer:
     """Return the customer. Raises CustomerNotFound."""
-    customer = log.query(lambda connection: find_customer(connection, customer_id))
+    customer = shop.query(lambda connection: find_customer(shop, connection, customer_id))
     if customer is None:
         raise CustomerNotFound(customer_id)
     return customer
 
 
-def find_customer(connection: Connection, customer_id: str) -> Customer | None:
+def find_customer(shop: Shop, connection: Connection, customer_id: str) -> Customer | None:
     """Return the customer as this snapshot sees it, or None."""
-    row = connection.execute(select(customers).filter_by(id=customer_id)).first()
+    row = connection.execute(select(customers).filter_by(tenant=shop.tenant, id=customer_id)).first()
     if row is None:
         return None
-    liked = select(likes.c.pet_id).filter_by(customer_id=customer_id).order_by(likes.c.position)
-    return Customer(
-        row.id,
-        row.username,
-        row.email,
-        row.first_name,
-        row.last_name,
-        _preferences_from(row.preferences),
-        tuple(connection.execute(liked).scalars()),
-    )
+    liked = select(likes.c.pet_id).filter_by(tenant=shop.tenant, customer_id=customer_id).order_by(likes.c.position)
+    return _customer_from(row, tuple(connection.execute(liked).scalars()))
+
+
+def profile_to_row(profile: Profile) -> dict[str, Any]:
+    """Return what the table keeps of a profile."""
+    return {
+        "username": profile.username,
+        "email": profile.email,
+        "first_name": profile.first_name,
+        "last_name": profile.last_name,
+        "phone": profile.phone,
+        "preferences": preferences_to_json(profile.preferences),
+    }
 
 
 def preferences_to_json(preferences: Preferences) -> dict[str, Any]:
@@ -92,14 +145,35 @@ def preferences_to_json(preferences: Preferences) -> dict[str, Any]:
         "temperament": list(preferences.temperament),
         "max_price_cents": preferences.max_price_cents,
         "good_with_kids": preferences.good_with_kids,
+        "newsletter": preferences.newsletter,
+        "notifications": preferences.notifications,
     }
+
+
+def _customer_from(row: Row[Any], liked: tuple[str, ...]) -> Customer:
+    return Customer(
+        id=row.id,
+        username=row.username,
+        email=row.email,
+        first_name=row.first_name,
+        last_name=row.last_name,
+        phone=row.phone,
+        preferences=_preferences_from(row.preferences),
+        role=Role(row.role),
+        likes=liked,
+        created_at=to_datetime(row.created_at),
+        updated_at=to_datetime(row.updated_at),
+    )
 
 
 def _preferences_from(kept: Mapping[str, Any]) -> Preferences:
     return Preferences(
-        tuple(Species(species) for species in kept["species"]),
-        tuple(Size(size) for size in kept["sizes"]),
-        tuple(kept["temperament"]),
-        kept["max_price_cents"],
-        kept["good_with_kids"],
+        species=tuple(Species(species) for species in kept["species"]),
+        sizes=tuple(Size(size) for size in kept["sizes"]),
+        temperament=tuple(kept["temperament"]),
+        max_price_cents=kept["max_price_cents"],
+        good_with_kids=kept["good_with_kids"],
+        # Customers from before there was mail to choose have not said.
+        newsletter=kept.get("newsletter", False),
+        notifications=kept.get("notifications", True),
     )

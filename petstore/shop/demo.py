@@ -15,12 +15,13 @@ from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Index, String
 
 from petstore.shop.catalogue import read_catalogue
 from petstore.shop.error import CustomerNotFound, OutOfStock, PetNotFound, WrongState
-from petstore.shop.inventory import Change, apply_changes
+from petstore.shop.inventory import Change, change_inventory
 from petstore.shop.moment import DAY, now, span
-from petstore.shop.orders import OrderStatus, cancel_order, order_topic, orders, pay_order, place
-from petstore.shop.pets import pets
+from petstore.shop.orders import OrderStatus, cancel_order, order_topic, orders, pay_order, place_order
+from petstore.shop.pets import pets, present
 from petstore.shop.seed import EXAMPLE_CUSTOMER_ID, example_order_id
-from petstore.sse import EventLog, Transaction, metadata
+from petstore.shop.tenant import Shop
+from petstore.sse import Transaction, metadata
 
 REMOVALS = 100
 """Old orders removed in one transaction: far more than a shopper places between two, and still only milliseconds."""
@@ -41,8 +42,8 @@ demo_orders = Table(
 class Demo:
     """The people of one demo shop. Each step returns the seconds until the next, one or two, at random."""
 
-    def __init__(self, log: EventLog, step_s: float, chance: random.Random | None = None) -> None:
-        self._log = log
+    def __init__(self, shop: Shop, step_s: float, chance: random.Random | None = None) -> None:
+        self._shop = shop
         self._step_s = step_s
         self._chance = chance or random.Random()
         self._example_is_paid = False
@@ -54,7 +55,7 @@ class Demo:
         """One shopper places an order, those who are ready pay or cancel, and orders that ended long ago go away."""
         if not self._example_is_paid:
             self._pay_example()
-        for order_id in self._log.query(lambda connection: _due(connection, _PAY)):
+        for order_id in self._shop.query(lambda connection: _due(connection, _PAY)):
             self._settle(order_id)
         self._place()
         self._remove_ended()
@@ -63,15 +64,15 @@ class Demo:
     def restock(self) -> float:
         """The clerk refills what ran lowest, now and then several pets at once, and changes a price."""
         # One transaction, so that nothing is sold between the counting and the refilling.
-        self._log.write(lambda transaction: apply_changes(transaction, self._plan_changes(transaction.connection)))
+        self._shop.together(lambda shop: change_inventory(shop, shop.query(self._plan_changes)))
         return self._chance.uniform(1.0, 2.0)
 
     def _pay_example(self) -> None:
         """Pay the visitors' example, once, so that its stream replays a whole life. Later ones are theirs to pay."""
-        order_id = self._log.query(example_order_id)
+        order_id = self._shop.query(lambda connection: example_order_id(self._shop, connection))
         if order_id is not None:
             with contextlib.suppress(WrongState):  # Paid in an earlier life of this process.
-                pay_order(self._log, order_id, self._step_s)
+                pay_order(self._shop, order_id, self._step_s)
         self._example_is_paid = True
 
     def _place(self) -> None:
@@ -80,24 +81,24 @@ class Demo:
         pay_at = now() + span(self._chance.uniform(0.5, 2.0))
 
         def place_and_note(transaction: Transaction) -> None:
-            order = place(self._log, transaction, pet_id, 1, customer_id)
+            order = place_order(self._shop.within(transaction), pet_id, 1, customer_id)
             transaction.connection.execute(insert(demo_orders).values(order_id=order.id, action=_PAY, due_at=pay_at))
 
         with contextlib.suppress(OutOfStock, PetNotFound, CustomerNotFound):  # Who finds nothing leaves.
-            self._log.write(place_and_note)
+            self._shop.write(place_and_note)
 
     def _settle(self, order_id: str) -> None:
         with contextlib.suppress(WrongState):  # A visitor was first, or a worker was killed right after the payment.
             if self._chance.random() < 0.85:
-                pay_order(self._log, order_id, self._step_s)
+                pay_order(self._shop, order_id, self._step_s)
             else:
-                cancel_order(self._log, order_id, "the customer changed their mind")
-        self._log.write(lambda transaction: _note_removal(transaction.connection, [order_id]))
+                cancel_order(self._shop, order_id, "the customer changed their mind")
+        self._shop.write(lambda transaction: _note_removal(transaction.connection, [order_id]))
 
     def _remove_ended(self) -> None:
-        due = self._log.query(lambda connection: _due(connection, _REMOVE))
+        due = self._shop.query(lambda connection: _due(connection, _REMOVE))
         if due:
-            self._log.write(lambda transaction: self._remove(transaction, due))
+            self._shop.write(lambda transaction: self._remove(transaction, due))
 
     def _remove(self, transaction: Transaction, due: Sequence[str]) -> None:
         connection = transaction.connection
@@ -109,12 +110,12 @@ class Demo:
         ids = connection.execute(ended).scalars().all()
         connection.execute(delete(demo_orders).where(demo_orders.c.order_id.in_(ids)))
         connection.execute(delete(orders).where(orders.c.id.in_(ids)))
-        self._log.forget(transaction, [order_topic(id) for id in ids])
+        self._shop.log.forget(transaction, [order_topic(id) for id in ids])
         # What goes on longer than a day, because fulfilment rests, is looked at again tomorrow.
         _note_removal(connection, due)
 
     def _plan_changes(self, connection: Connection) -> list[Change]:
-        rows = connection.execute(select(pets.c.id, pets.c.stock).where(pets.c.id.in_(self._pets)))
+        rows = connection.execute(select(pets.c.id, pets.c.stock).where(*present(self._shop), pets.c.id.in_(self._pets)))
         shelf = {row.id: row.stock for row in rows}
         half_sold = [pet_id for pet_id, stock in shelf.items() if stock <= self._pets[pet_id].stock // 2]
         half_sold.sort(key=lambda pet_id: (shelf[pet_id], self._chance.random()))

@@ -22,12 +22,61 @@ class OrderNotFound(Error):
         self.order_id = order_id
 
 
+class PaymentNotFound(Error):
+    """Nobody has paid for this order, nor tried to."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"there is no payment for order {order_id}")
+        self.order_id = order_id
+
+
 class CustomerNotFound(Error):
     """There is no customer with this id."""
 
     def __init__(self, customer_id: str) -> None:
         super().__init__(f"there is no customer {customer_id}")
         self.customer_id = customer_id
+
+
+class UsernameTaken(Error):
+    """There is a customer with this username already."""
+
+    def __init__(self, username: str) -> None:
+        super().__init__(f"the username {username} is taken")
+        self.username = username
+
+
+class TooManyLikes(Error):
+    """A customer likes as many pets as one may, which is `most`."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"a customer may like up to {most} pets")
+        self.most = most
+
+
+class SharedAccount(Error):
+    """The account is one of the demo's, which all visitors share: it can't be removed, nor get another name or password."""
+
+    def __init__(self, customer_id: str) -> None:
+        super().__init__(f"{customer_id} is an account of the demo, which all visitors share: it keeps its name and its password")
+        self.customer_id = customer_id
+
+
+class SignInBusy(Error):
+    """More people sign in just now than can be checked; it may be tried again after `retry_after_s` seconds."""
+
+    def __init__(self, retry_after_s: int = 5) -> None:
+        super().__init__("too many people sign in just now")
+        self.retry_after_s = retry_after_s
+
+
+class TooManyPhotos(Error):
+    """A pet has as many photos as one may, which is `most`."""
+
+    def __init__(self, pet_id: str, most: int) -> None:
+        super().__init__(f"pet {pet_id} has {most} photos, and may not have more")
+        self.pet_id = pet_id
+        self.most = most
 
 
 class OutOfStock(Error):
@@ -53,6 +102,31 @@ class WrongState(Error):
         self.order_id = order_id
         self.status = status
         self.action = action
+
+
+class WrongAmount(Error):
+    """A payment isn't of what its order costs, which is `total`, such as `299.99 USD`."""
+
+    def __init__(self, order_id: str, total: str) -> None:
+        super().__init__(f"order {order_id} costs {total}, and is paid with that or not at all")
+        self.order_id = order_id
+        self.total = total
+
+
+class KeyReused(Error):
+    """An idempotency key was used before, for a request that said something else."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__("this Idempotency-Key was used for another request; a new request takes a new key")
+        self.key = key
+
+
+class TooManyTenants(Error):
+    """There are `limit` copies of the demo shop, and no more are made."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"there are {limit} tenants already, and no more are taken; without one you are in the shared shop")
+        self.limit = limit
 
 
 class NotSeeded(Error):

@@ -1,4 +1,4 @@
-"""Takes orders that are being paid through payment and shipping, one step after another, each when it is due.
+"""Takes orders of all tenants that are being paid through payment and shipping, one step after another, each when it is due.
 
 Each step is a compare-and-set on the order's step, in the same transaction as its event: it happens exactly once,
 however many workers try, and one that was cut short has not happened. Its time is the one at which it was due, not the
@@ -9,16 +9,20 @@ Must not know leases: being run by one worker at a time saves work, and nothing 
 
 import secrets
 import string
-from typing import Any
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from petstore.shop.moment import SECOND, now, span
-from petstore.shop.orders import OrderStatus, Step, order_topic, orders, step_draft
+from petstore.shop.orders import OrderStatus, Step, cancel_order, order_topic, orders, step_draft
+from petstore.shop.payments import PaymentStatus, declined_orders, settle_payments
+from petstore.shop.tenant import Shop
 from petstore.sse import COMPLETE, Draft, EventLog, Transaction
 
 BATCH = 50
 """Orders that take their step in one transaction: few enough that nobody waits long for the write lock."""
+
+_Row = Row[str, str, str, int, int]
 
 _FOLLOWING = {
     Step.PAYMENT_PROCESSING: (Step.PAYMENT_CONFIRMED, OrderStatus.APPROVED),
@@ -28,9 +32,11 @@ _FOLLOWING = {
 }
 """For each step: the one that follows it, and the status that the order then has."""
 
+_TELL = update(orders).where(orders.c.id == bindparam("order")).values(last_event_id=bindparam("event"))
+
 
 class Fulfilment:
-    """Advances the orders of one shop. Any number of these, in any number of processes, may do so at once."""
+    """Advances the orders of all shops. Any number of these, in any number of processes, may do so at once."""
 
     def __init__(self, log: EventLog, step_s: float) -> None:
         self._log = log
@@ -52,21 +58,40 @@ class Fulfilment:
 
     def _advance(self, transaction: Transaction, until: int) -> int:
         due = (
-            select(orders.c.id, orders.c.step, orders.c.due_at)
+            select(orders.c.id, orders.c.tenant, orders.c.step, orders.c.due_at, orders.c.updated_at)
             .where(orders.c.due_at <= until)
             .order_by(orders.c.due_at)
             .limit(BATCH)
             .with_for_update(skip_locked=True)
         )
         rows = transaction.connection.execute(due).all()
-        drafts = [self._take_step(transaction.connection, row) for row in rows]
-        transaction.append([draft for draft in drafts if draft is not None])
+        declined = self._settle(transaction, rows)
+        steps = [(row.id, self._take_step(transaction.connection, row)) for row in rows if row.id not in declined]
+        drafts = {order_id: draft for order_id, draft in steps if draft is not None}
+        events = transaction.append(list(drafts.values()))
+        if events:
+            told = [{"order": order_id, "event": event.id} for order_id, event in zip(drafts, events, strict=True)]
+            transaction.connection.execute(_TELL, told)
         return len(rows)
 
-    def _take_step(self, connection: Connection, row: Row[Any, Any, Any]) -> Draft | None:
+    def _settle(self, transaction: Transaction, rows: Sequence[_Row]) -> Collection[str]:
+        """End the payments that have been processed. Returns the orders that end with theirs, since it was declined."""
+        paying = {row.id: row.tenant for row in rows if row.step == Step.PAYMENT_PROCESSING}
+        if not paying:
+            return ()
+        declined = declined_orders(transaction.connection, paying)
+        for order_id, reason in declined.items():
+            shop = Shop(self._log, paying[order_id]).within(transaction)
+            cancel_order(shop, order_id, reason, payment_failed=True)
+        settle_payments(transaction.connection, paying.keys() - declined.keys(), PaymentStatus.SUCCEEDED)
+        return declined
+
+    def _take_step(self, connection: Connection, row: _Row) -> Draft | None:
         """Move one order on. Returns the event to tell: None after the last step, and where another was first."""
         step, status = _FOLLOWING[Step(row.step)]
-        values = {"step": step, "status": status, "updated_at": row.due_at, "due_at": step and row.due_at + self._step}
+        values = {"step": step, "status": status, "due_at": step and row.due_at + self._step}
+        # Steps that are due at the same moment still make versions of their own.
+        values["updated_at"] = max(row.due_at, row.updated_at + 1)
         if step is Step.SHIPPED:
             values["tracking_number"] = new_tracking_number()
         unchanged = (orders.c.id == row.id) & (orders.c.step == row.step)

@@ -5,6 +5,7 @@ event tells as the old value is what the new one replaced, and the last pet is s
 needs none: a write transaction locks the whole database when it starts.)
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from typing import Any, TypedDict
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from petstore.shop.error import OutOfStock, PetNotFound
-from petstore.shop.moment import now, to_datetime
+from petstore.shop.moment import following, from_datetime, to_datetime
 from petstore.shop.page import Page
-from petstore.shop.pets import Pet, PetFilter, PetStatus, Species, pet_from, pets, read_page
-from petstore.sse import Draft, EventLog, Transaction
+from petstore.shop.pets import Pet, PetFilter, PetStatus, Species, pet_from, pets, present, read_page
+from petstore.shop.tenant import Shop
+from petstore.sse import Draft, Transaction
 
 INVENTORY_TOPIC = "inventory"
-"""The topic of all changes of stock and price. It never ends."""
+"""What the topic of all changes of stock and price ends with; the tenant's prefix comes before it. It never ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,90 +56,50 @@ class Inventory:
     last_event_id: int
 
 
-def change_inventory(log: EventLog, changes: Sequence[Change]) -> list[Pet]:
+def inventory_topic(shop: Shop) -> str:
+    """Return the topic of all changes of stock and price in this shop."""
+    return shop.topic_prefix + INVENTORY_TOPIC
+
+
+def change_inventory(shop: Shop, changes: Sequence[Change]) -> list[Pet]:
     """Apply all changes in their order, or none, and return the pets as they now are, each once, as first mentioned.
 
     Raises PetNotFound, for the first unknown pet.
     """
-    return log.write(lambda transaction: apply_changes(transaction, changes))
+    return shop.write(lambda transaction: _apply(shop, transaction, changes))
 
 
-def apply_changes(transaction: Transaction, changes: Sequence[Change]) -> list[Pet]:
-    """Do what `change_inventory` does, inside a transaction that the caller has. Raises PetNotFound."""
-    before = _lock(transaction.connection, [change.pet_id for change in changes])
-    after = dict(before)
-    drafts: list[Draft] = []
-    at = now()
-    for change in changes:
-        pet = after[change.pet_id]
-        after[pet.id], events = _changed(pet, change, at)
-        drafts += events
-    _store(transaction.connection, [pet for pet in after.values() if pet is not before[pet.id]], at)
-    transaction.append(drafts)
-    return list(after.values())
-
-
-def take_stock(transaction: Transaction, pet_id: str, quantity: int) -> Pet:
+def take_stock(shop: Shop, pet_id: str, quantity: int) -> Pet:
     """Take `quantity` of a pet out of stock and return the pet as it now is. Raises PetNotFound, OutOfStock."""
-    pet = _lock(transaction.connection, [pet_id])[pet_id]
-    for_sale = pet.stock if pet.status is PetStatus.AVAILABLE else 0
-    if quantity > for_sale:
-        raise OutOfStock(pet_id, for_sale, quantity)
-    return _move_stock(transaction, pet, -quantity)
+
+    def take(transaction: Transaction) -> Pet:
+        pet = _lock(shop, transaction.connection, [pet_id])[pet_id]
+        for_sale = pet.stock if pet.status is PetStatus.AVAILABLE else 0
+        if quantity > for_sale:
+            raise OutOfStock(pet_id, for_sale, quantity)
+        return _move_stock(shop, transaction, pet, -quantity)
+
+    return shop.write(take)
 
 
-def put_back(transaction: Transaction, pet_id: str, quantity: int) -> Pet:
-    """Undo `take_stock`. Raises PetNotFound."""
-    return _move_stock(transaction, _lock(transaction.connection, [pet_id])[pet_id], quantity)
+def put_back(shop: Shop, pet_id: str, quantity: int) -> None:
+    """Undo `take_stock`. For a pet that has been deleted since there is nothing to undo."""
+
+    def put(transaction: Transaction) -> None:
+        with contextlib.suppress(PetNotFound):
+            _move_stock(shop, transaction, _lock(shop, transaction.connection, [pet_id])[pet_id], quantity)
+
+    shop.write(put)
 
 
-def read_inventory(log: EventLog, page: int, limit: int) -> Inventory:
-    """Return page `page` of the inventory, with its sums and its place in the log, all of one moment."""
-
-    def read(connection: Connection) -> Inventory:
-        everything = read_page(connection, PetFilter(), page, limit)
-        return Inventory(everything, _summary(connection), log.head(connection))
-
-    return log.query(read)
+def tell(shop: Shop, transaction: Transaction, before: Pet, after: Pet) -> None:
+    """Append the events of what has become of a pet's stock and price by another change of it."""
+    change = Change(after.id, stock=after.stock, price_cents=after.price_cents)
+    transaction.append(_changed(before, change, 0, inventory_topic(shop))[1])
 
 
-def _lock(connection: Connection, pet_ids: Iterable[str]) -> dict[str, Pet]:
-    """Read the pets for a change, in the order asked for, but lock them in the order of ids, against deadlocks."""
-    wanted = dict.fromkeys(pet_ids)
-    rows = connection.execute(select(pets).where(pets.c.id.in_(wanted)).order_by(pets.c.id).with_for_update())
-    found = {row.id: pet_from(row) for row in rows}
-    for pet_id in wanted:
-        if pet_id not in found:
-            raise PetNotFound(pet_id)
-    return {pet_id: found[pet_id] for pet_id in wanted}
-
-
-def _move_stock(transaction: Transaction, pet: Pet, difference: int) -> Pet:
-    at = now()
-    moved, drafts = _changed(pet, Change(pet.id, stock=pet.stock + difference), at)
-    _store(transaction.connection, [moved], at)
-    transaction.append(drafts)
-    return moved
-
-
-def _changed(pet: Pet, change: Change, at: int) -> tuple[Pet, list[Draft]]:
-    """Return the pet after the change and the events to tell; the same object and none where nothing was changed."""
-    values: dict[str, Any] = {}
-    drafts = []
-    if change.stock is not None and change.stock != pet.stock:
-        values |= {"stock": change.stock, "status": _status_after(pet, change.stock)}
-        data = {"petId": pet.id, "oldStock": pet.stock, "newStock": change.stock}
-        drafts.append(Draft(INVENTORY_TOPIC, "stock-change", data))
-    if change.price_cents is not None and change.price_cents != pet.price_cents:
-        values["price_cents"] = change.price_cents
-        prices = {"petId": pet.id, "oldPrice": pet.price_cents / 100, "newPrice": change.price_cents / 100}
-        drafts.append(Draft(INVENTORY_TOPIC, "price-change", prices))
-    if not drafts:
-        return pet, drafts
-    return dataclasses.replace(pet, **values, updated_at=to_datetime(at)), drafts
-
-
-def _status_after(pet: Pet, stock: int) -> PetStatus:
+def status_after(pet: Pet, stock: int) -> PetStatus:
+    """Return the status that a pet has when its stock becomes `stock`, and nobody says otherwise."""
     if pet.status is PetStatus.AVAILABLE and stock == 0:
         return PetStatus.NOT_AVAILABLE
     # One that staff keep from sale with some in stock stays so; only what ran out comes back by itself.
@@ -146,9 +108,69 @@ def _status_after(pet: Pet, stock: int) -> PetStatus:
     return pet.status
 
 
+def read_inventory(shop: Shop, page: int, limit: int) -> Inventory:
+    """Return page `page` of the inventory, with its sums and its place in the log, all of one moment."""
+
+    def read(connection: Connection) -> Inventory:
+        everything = read_page(shop, connection, PetFilter(), page, limit)
+        return Inventory(everything, _summary(shop, connection), shop.log.head(connection))
+
+    return shop.query(read)
+
+
+def _apply(shop: Shop, transaction: Transaction, changes: Sequence[Change]) -> list[Pet]:
+    before = _lock(shop, transaction.connection, [change.pet_id for change in changes])
+    after = dict(before)
+    drafts: list[Draft] = []
+    topic, at = inventory_topic(shop), following(*(from_datetime(pet.updated_at) for pet in before.values()))
+    for change in changes:
+        pet = after[change.pet_id]
+        after[pet.id], events = _changed(pet, change, at, topic)
+        drafts += events
+    _store(shop, transaction.connection, [pet for pet in after.values() if pet is not before[pet.id]], at)
+    transaction.append(drafts)
+    return list(after.values())
+
+
+def _lock(shop: Shop, connection: Connection, pet_ids: Iterable[str]) -> dict[str, Pet]:
+    """Read the pets for a change, in the order asked for, but lock them in the order of ids, against deadlocks."""
+    wanted = dict.fromkeys(pet_ids)
+    rows = connection.execute(select(pets).where(*present(shop), pets.c.id.in_(wanted)).order_by(pets.c.id).with_for_update())
+    found = {row.id: pet_from(row) for row in rows}
+    for pet_id in wanted:
+        if pet_id not in found:
+            raise PetNotFound(pet_id)
+    return {pet_id: found[pet_id] for pet_id in wanted}
+
+
+def _move_stock(shop: Shop, transaction: Transaction, pet: Pet, difference: int) -> Pet:
+    at = following(from_datetime(pet.updated_at))
+    moved, drafts = _changed(pet, Change(pet.id, stock=pet.stock + difference), at, inventory_topic(shop))
+    _store(shop, transaction.connection, [moved], at)
+    transaction.append(drafts)
+    return moved
+
+
+def _changed(pet: Pet, change: Change, at: int, topic: str) -> tuple[Pet, list[Draft]]:
+    """Return the pet after the change and the events to tell; the same object and none where nothing was changed."""
+    values: dict[str, Any] = {}
+    drafts = []
+    if change.stock is not None and change.stock != pet.stock:
+        values |= {"stock": change.stock, "status": status_after(pet, change.stock)}
+        data = {"petId": pet.id, "oldStock": pet.stock, "newStock": change.stock}
+        drafts.append(Draft(topic, "stock-change", data))
+    if change.price_cents is not None and change.price_cents != pet.price_cents:
+        values["price_cents"] = change.price_cents
+        prices = {"petId": pet.id, "oldPrice": pet.price_cents / 100, "newPrice": change.price_cents / 100}
+        drafts.append(Draft(topic, "price-change", prices))
+    if not drafts:
+        return pet, drafts
+    return dataclasses.replace(pet, **values, updated_at=to_datetime(at)), drafts
+
+
 _STORE = (
     update(pets)
-    .where(pets.c.id == bindparam("pet"))
+    .where(pets.c.tenant == bindparam("of_tenant"), pets.c.id == bindparam("pet"))
     .values(
         stock=bindparam("new_stock"),
         price_cents=bindparam("new_price_cents"),
@@ -158,17 +180,18 @@ _STORE = (
 )
 
 
-def _store(connection: Connection, changed: Sequence[Pet], at: int) -> None:
+def _store(shop: Shop, connection: Connection, changed: Sequence[Pet], at: int) -> None:
+    key = {"of_tenant": shop.tenant, "at": at}
     rows = [
-        {"pet": pet.id, "new_stock": pet.stock, "new_price_cents": pet.price_cents, "new_status": pet.status, "at": at}
+        key | {"pet": pet.id, "new_stock": pet.stock, "new_price_cents": pet.price_cents, "new_status": pet.status}
         for pet in changed
     ]
     if rows:
         connection.execute(_STORE, rows)
 
 
-def _summary(connection: Connection) -> Summary:
-    groups = select(pets.c.status, pets.c.species, func.count()).group_by(pets.c.status, pets.c.species)
+def _summary(shop: Shop, connection: Connection) -> Summary:
+    groups = select(pets.c.status, pets.c.species, func.count()).where(*present(shop)).group_by(pets.c.status, pets.c.species)
     by_status = dict.fromkeys(PetStatus, 0)
     by_species = {species.value: 0 for species in Species}
     for status, species, count in connection.execute(groups):

@@ -17,6 +17,14 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
+def following(*moments: int) -> int:
+    """Return the present, or where the clock stands still or back, a moment after all of `moments`.
+
+    So the time of a row's last change is also its version: no two states of it have the same one.
+    """
+    return max((now(), *(moment + 1 for moment in moments)))
+
+
 def span(seconds: float) -> int:
     """Return `seconds` in microseconds."""
     return round(seconds * SECOND)
@@ -25,6 +33,11 @@ def span(seconds: float) -> int:
 def to_datetime(moment: int) -> datetime:
     """Return `moment` as a datetime in UTC, exact to the microsecond (a float of seconds would not be)."""
     return _EPOCH + timedelta(microseconds=moment)
+
+
+def from_datetime(moment: datetime) -> int:
+    """Undo `to_datetime`."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def to_timestamp(moment: int) -> str:

@@ -13,23 +13,28 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Connection,
-    ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     Row,
     String,
     Table,
+    func,
     insert,
     select,
     update,
 )
 
 from petstore.shop.customers import customers
-from petstore.shop.error import CustomerNotFound, OrderNotFound, WrongState
+from petstore.shop.error import CustomerNotFound, OrderNotFound, WrongAmount, WrongState
+from petstore.shop.gateway import TEST_CARD, BankAccount, Card, judge
 from petstore.shop.identity import new_id
 from petstore.shop.inventory import put_back, take_stock
-from petstore.shop.moment import now, span, to_datetime, to_timestamp
-from petstore.sse import COMPLETE, DEFAULT_TYPE, Draft, EventLog, Transaction, metadata
+from petstore.shop.moment import following, now, span, to_datetime, to_timestamp
+from petstore.shop.page import Page
+from petstore.shop.payments import Payment, PaymentStatus, record_payment, settle_payments
+from petstore.shop.tenant import Shop
+from petstore.sse import COMPLETE, DEFAULT_TYPE, Draft, Transaction, metadata
 
 
 class OrderStatus(StrEnum):
@@ -55,8 +60,9 @@ orders = Table(
     "orders",
     metadata,
     Column("id", String(36), primary_key=True),
-    Column("pet_id", String(36), ForeignKey("pets.id"), nullable=False),
-    Column("customer_id", String(36), ForeignKey("customers.id")),
+    Column("tenant", String(36), nullable=False),
+    Column("pet_id", String(36), nullable=False),
+    Column("customer_id", String(36)),
     Column("quantity", Integer, nullable=False),
     Column("status", String(20), nullable=False),
     Column("total_cents", BigInteger, nullable=False),
@@ -64,14 +70,21 @@ orders = Table(
     Column("tracking_number", String(18), unique=True),
     Column("step", String(20)),
     Column("due_at", BigInteger),
+    Column("last_event_id", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(["tenant", "pet_id"], ["pets.tenant", "pets.id"]),
+    ForeignKeyConstraint(["tenant", "customer_id"], ["customers.tenant", "customers.id"]),
     CheckConstraint("quantity > 0", name="orders_quantity"),
     Index("orders_due", "due_at"),
-    Index("orders_customer", "customer_id", "id"),
-    Index("orders_pet", "pet_id"),
+    Index("orders_customer", "tenant", "customer_id", "id"),
+    Index("orders_pet", "tenant", "pet_id"),
 )
-"""`step` and `due_at`: where fulfilment is with the order, and when its next step is due; NULL where there is none."""
+"""`step` and `due_at`: where fulfilment is with the order, and when its next step is due; NULL where there is none.
+
+`updated_at` is the order's version, and `last_event_id` the head of the log at that moment: an order that doesn't change is
+read as the same bytes, whatever else happens in the log.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,80 +109,97 @@ def order_topic(order_id: str) -> str:
     return f"orders/{order_id}"
 
 
-def place_order(log: EventLog, pet_id: str, quantity: int, customer_id: str | None = None) -> Order:
+def place_order(shop: Shop, pet_id: str, quantity: int, customer_id: str | None = None) -> Order:
     """Take the pets out of stock and place an order for them. Raises PetNotFound, OutOfStock, CustomerNotFound."""
-    return log.write(lambda transaction: place(log, transaction, pet_id, quantity, customer_id))
-
-
-def place(log: EventLog, transaction: Transaction, pet_id: str, quantity: int, customer_id: str | None = None) -> Order:
-    """Do what `place_order` does, inside a transaction that the caller has. Raises as it does."""
     if quantity < 1:
         raise ValueError("an order is for one pet or more")
-    connection = transaction.connection
-    if customer_id is not None and not connection.execute(select(customers.c.id).filter_by(id=customer_id)).first():
-        raise CustomerNotFound(customer_id)
-    pet = take_stock(transaction, pet_id, quantity)
-    at = now()
-    row = connection.execute(
-        insert(orders)
-        .values(
-            id=new_id(),
-            pet_id=pet_id,
-            customer_id=customer_id,
-            quantity=quantity,
-            status=OrderStatus.PLACED,
-            total_cents=pet.price_cents * quantity,
-            currency=pet.currency,
-            created_at=at,
-            updated_at=at,
-        )
-        .returning(*orders.c)
-    ).one()
-    return _order_from(row, log.head(connection))
+
+    def place(transaction: Transaction) -> Order:
+        connection = transaction.connection
+        known = select(customers.c.id).filter_by(tenant=shop.tenant, id=customer_id)
+        if customer_id is not None and not connection.execute(known).first():
+            raise CustomerNotFound(customer_id)
+        pet = take_stock(shop.within(transaction), pet_id, quantity)
+        at = now()
+        row = {
+            "id": new_id(),
+            "tenant": shop.tenant,
+            "pet_id": pet_id,
+            "customer_id": customer_id,
+            "quantity": quantity,
+            "status": OrderStatus.PLACED,
+            "total_cents": pet.price_cents * quantity,
+            "currency": pet.currency,
+            "last_event_id": shop.log.head(connection),
+            "created_at": at,
+            "updated_at": at,
+        }
+        return _order_from(connection.execute(insert(orders).values(**row).returning(*orders.c)).one())
+
+    return shop.write(place)
 
 
-def get_order(log: EventLog, order_id: str) -> Order:
+def get_order(shop: Shop, order_id: str) -> Order:
     """Return the order. Raises OrderNotFound."""
-
-    def read(connection: Connection) -> Order:
-        row = connection.execute(select(orders).filter_by(id=order_id)).first()
-        if row is None:
-            raise OrderNotFound(order_id)
-        return _order_from(row, log.head(connection))
-
-    return log.query(read)
+    return _order_from(shop.query(lambda connection: _find(shop, connection, order_id)))
 
 
-def pay_order(log: EventLog, order_id: str, step_s: float) -> Order:
-    """Start the payment of an order; its next step is due after `step_s` seconds. Raises OrderNotFound, WrongState."""
+def list_orders(shop: Shop, customer_id: str, page: int, limit: int) -> Page[Order]:
+    """Return page `page` of a customer's orders, the newest first."""
 
-    def pay(transaction: Transaction) -> Order:
-        row = _lock(transaction.connection, order_id)
+    def read(connection: Connection) -> Page[Order]:
+        own = (orders.c.tenant == shop.tenant, orders.c.customer_id == customer_id)
+        total = connection.execute(select(func.count()).select_from(orders).where(*own)).scalar_one()
+        offset = min((page - 1) * limit, total)  # The database's integers end somewhere.
+        rows = connection.execute(select(orders).where(*own).order_by(orders.c.id.desc()).limit(limit).offset(offset))
+        return Page([_order_from(row) for row in rows], page, limit, total)
+
+    return shop.query(read)
+
+
+def pay_order(
+    shop: Shop, order_id: str, step_s: float, source: Card | BankAccount = TEST_CARD, amount: tuple[int, str] | None = None
+) -> tuple[Order, Payment]:
+    """Pay for an order, with `amount` (cents and currency; None: what it costs). Raises OrderNotFound, WrongState, WrongAmount.
+
+    A payment that is refused at once leaves the order as it is, to be paid in another way. Otherwise the payment is being
+    processed, and the order's next step is due after `step_s` seconds.
+    """
+
+    def pay(transaction: Transaction) -> tuple[Order, Payment]:
+        row = _lock(shop, transaction.connection, order_id)
         if row.status != OrderStatus.PLACED or row.step is not None:
             raise WrongState(order_id, row.status, "pay")
+        if amount not in (None, (row.total_cents, row.currency)):
+            raise WrongAmount(order_id, f"{row.total_cents // 100}.{row.total_cents % 100:02d} {row.currency}")
         at = now()
-        paid = _update(transaction.connection, order_id, step=Step.PAYMENT_PROCESSING, due_at=at + span(step_s), updated_at=at)
+        verdict = judge(source, to_datetime(at))
+        payment = record_payment(transaction.connection, order_id, row.total_cents, row.currency, source, verdict)
+        if verdict.refused is not None:
+            return _order_from(row), payment
         transaction.append([step_draft(order_id, Step.PAYMENT_PROCESSING, at)])
-        return _order_from(paid, log.head(transaction.connection))
+        return _change(shop, transaction, row, step=Step.PAYMENT_PROCESSING, due_at=at + span(step_s)), payment
 
-    return log.write(pay)
+    return shop.write(pay)
 
 
-def cancel_order(log: EventLog, order_id: str, reason: str) -> Order:
-    """Cancel an order before it is shipped, put its pets back, end its topic. Raises OrderNotFound, WrongState."""
+def cancel_order(shop: Shop, order_id: str, reason: str, payment_failed: bool = False) -> Order:
+    """Cancel an order before it is shipped, put its pets back, end its topic. Raises OrderNotFound, WrongState.
+
+    `payment_failed`: nobody wanted that, but its payment, which was being processed, was declined.
+    """
+    status, settled = ("payment_failed", PaymentStatus.FAILED) if payment_failed else ("cancelled", PaymentStatus.CANCELLED)
 
     def cancel(transaction: Transaction) -> Order:
-        row = _lock(transaction.connection, order_id)
+        row = _lock(shop, transaction.connection, order_id)
         if row.status not in (OrderStatus.PLACED, OrderStatus.APPROVED):
             raise WrongState(order_id, row.status, "cancel")
-        cancelled = _update(
-            transaction.connection, order_id, status=OrderStatus.CANCELLED, step=None, due_at=None, updated_at=now()
-        )
-        put_back(transaction, row.pet_id, row.quantity)
-        transaction.append([Draft(order_topic(order_id), COMPLETE, {"status": "cancelled", "reason": reason})])
-        return _order_from(cancelled, log.head(transaction.connection))
+        put_back(shop.within(transaction), row.pet_id, row.quantity)
+        settle_payments(transaction.connection, [order_id], settled)
+        transaction.append([Draft(order_topic(order_id), COMPLETE, {"status": status, "reason": reason})])
+        return _change(shop, transaction, row, status=OrderStatus.CANCELLED, step=None, due_at=None)
 
-    return log.write(cancel)
+    return shop.write(cancel)
 
 
 def step_draft(order_id: str, step: Step, at: int) -> Draft:
@@ -177,19 +207,27 @@ def step_draft(order_id: str, step: Step, at: int) -> Draft:
     return Draft(order_topic(order_id), DEFAULT_TYPE, {"status": step, "timestamp": to_timestamp(at)})
 
 
-def _lock(connection: Connection, order_id: str) -> Row[Any]:
-    row = connection.execute(select(orders).filter_by(id=order_id).with_for_update()).first()
+def _lock(shop: Shop, connection: Connection, order_id: str) -> Row[Any]:
+    """Return the order's row, which nobody else can change until the transaction ends. Raises OrderNotFound."""
+    return _find(shop, connection, order_id, for_update=True)
+
+
+def _change(shop: Shop, transaction: Transaction, row: Row[Any], **values: Any) -> Order:
+    """Store what has become of a locked order, once its events are appended."""
+    version = {"updated_at": following(row.updated_at), "last_event_id": shop.log.head(transaction.connection)}
+    statement = update(orders).where(orders.c.id == row.id).values(**values, **version).returning(*orders.c)
+    return _order_from(transaction.connection.execute(statement).one())
+
+
+def _find(shop: Shop, connection: Connection, order_id: str, for_update: bool = False) -> Row[Any]:
+    wanted = select(orders).filter_by(tenant=shop.tenant, id=order_id)
+    row = connection.execute(wanted.with_for_update() if for_update else wanted).first()
     if row is None:
         raise OrderNotFound(order_id)
     return row
 
 
-def _update(connection: Connection, order_id: str, **values: Any) -> Row[Any]:
-    statement = update(orders).where(orders.c.id == order_id).values(**values).returning(*orders.c)
-    return connection.execute(statement).one()
-
-
-def _order_from(row: Row[Any], head: int) -> Order:
+def _order_from(row: Row[Any]) -> Order:
     return Order(
         id=row.id,
         pet_id=row.pet_id,
@@ -201,5 +239,5 @@ def _order_from(row: Row[Any], head: int) -> Order:
         tracking_number=row.tracking_number,
         created_at=to_datetime(row.created_at),
         updated_at=to_datetime(row.updated_at),
-        last_event_id=head,
+        last_event_id=row.last_event_id,
     )

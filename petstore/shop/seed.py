@@ -5,22 +5,27 @@ Must not change a shop that holds anything already.
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, distinct, func, insert, select, update
 
 from petstore.shop.catalogue import Catalogue, read_catalogue
-from petstore.shop.customers import customers, likes, preferences_to_json
-from petstore.shop.error import NotSeeded
+from petstore.shop.customers import Customer, customers, likes, profile_to_row
+from petstore.shop.error import NotSeeded, TooManyTenants
 from petstore.shop.moment import now
-from petstore.shop.orders import orders, place
-from petstore.shop.pets import PetStatus, pets
-from petstore.sse import EventLog, Transaction
+from petstore.shop.orders import orders, place_order
+from petstore.shop.pets import PetStatus, pets, present
+from petstore.shop.tenant import SHARED, Shop
+from petstore.sse import Transaction
 
 EXAMPLE_CUSTOMER_ID = "user-456"
 """The public demo customer. Shoppers of the demo never act for this one: its newest order is the visitors' example."""
 
 EXAMPLE_PET_ID = "019b4132-70aa-764f-b315-e2803d882a24"
 """The pet that the example order is for."""
+
+MAX_TENANTS = 1_000
+"""Copies of the demo shop: a name is all that it takes to get one, and each is a hundred rows that stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,71 +37,101 @@ class DemoIds:
     customer_id: str
 
 
-def seed_shop(log: EventLog) -> bool:
-    """Load the catalogue and place the example order, unless there is a shop already. Returns whether it did."""
-    if not log.query(_is_empty):
+def seed_shop(shop: Shop) -> bool:
+    """Load the catalogue and place the example order, unless this shop holds anything already. Returns whether it did.
+
+    Raises TooManyTenants.
+    """
+    if not shop.query(lambda connection: _is_empty(shop, connection)):
         return False
     catalogue = read_catalogue()
 
-    def seed(transaction: Transaction) -> bool:
-        # Asked again where only one can be: another process may have seeded since.
-        if not _is_empty(transaction.connection):
+    def seed(shop: Shop) -> bool:
+        # Asked again where only one can be: another request, or another process, may have seeded since.
+        if not shop.query(lambda connection: _is_empty(shop, connection)):
             return False
-        _load(transaction.connection, catalogue)
-        place(log, transaction, EXAMPLE_PET_ID, 1, EXAMPLE_CUSTOMER_ID)
+        shop.write(lambda transaction: _load(shop, transaction.connection, catalogue))
+        place_order(shop, EXAMPLE_PET_ID, 1, EXAMPLE_CUSTOMER_ID)
         return True
 
-    return log.write(seed)
+    return shop.together(seed)
 
 
-def demo_ids(log: EventLog) -> DemoIds:
+def open_demo_accounts(shop: Shop) -> None:
+    """Give a demo shop that was seeded before there were accounts its staff, and its customers their password."""
+    catalogue = read_catalogue()
+    staff, example = (
+        select(customers.c.id).filter_by(tenant=shop.tenant, id=id) for id in (catalogue.staff[0].id, EXAMPLE_CUSTOMER_ID)
+    )
+
+    def lacks_staff(connection: Connection) -> bool:
+        return connection.execute(staff).first() is None and connection.execute(example).first() is not None
+
+    def open_accounts(transaction: Transaction) -> None:
+        connection = transaction.connection
+        if not lacks_staff(connection):
+            return
+        at = now()
+        own = {"tenant": shop.tenant, "created_at": at, "updated_at": at}
+        connection.execute(insert(customers), [own | _account(catalogue, member) for member in catalogue.staff])
+        theirs = customers.c.id.in_([customer.id for customer in catalogue.customers]) & (customers.c.tenant == shop.tenant)
+        connection.execute(update(customers).where(theirs).values(password_hash=catalogue.password_hash))
+
+    if shop.query(lacks_staff):
+        shop.write(open_accounts)
+
+
+def demo_ids(shop: Shop) -> DemoIds:
     """Return a pet (for sale, if any is), the example customer and that one's newest order. Raises NotSeeded."""
 
     def find(connection: Connection) -> DemoIds:
         best_first = (pets.c.status != PetStatus.AVAILABLE, pets.c.id != EXAMPLE_PET_ID, pets.c.id)
-        pet_id = connection.execute(select(pets.c.id).order_by(*best_first).limit(1)).scalar()
+        pet_id = connection.execute(select(pets.c.id).where(*present(shop)).order_by(*best_first).limit(1)).scalar()
         if pet_id is None:
             raise NotSeeded("pet")
-        order_id = example_order_id(connection)
+        order_id = example_order_id(shop, connection)
         if order_id is None:
             raise NotSeeded(f"order of {EXAMPLE_CUSTOMER_ID}")
         return DemoIds(pet_id, order_id, EXAMPLE_CUSTOMER_ID)
 
-    return log.query(find)
+    return shop.query(find)
 
 
-def example_order_id(connection: Connection) -> str | None:
+def example_order_id(shop: Shop, connection: Connection) -> str | None:
     """Return the newest order of the example customer."""
-    newest = select(orders.c.id).filter_by(customer_id=EXAMPLE_CUSTOMER_ID).order_by(orders.c.id.desc()).limit(1)
-    return connection.execute(newest).scalar()
+    theirs = select(orders.c.id).filter_by(tenant=shop.tenant, customer_id=EXAMPLE_CUSTOMER_ID)
+    return connection.execute(theirs.order_by(orders.c.id.desc()).limit(1)).scalar()
 
 
-def _is_empty(connection: Connection) -> bool:
-    return all(connection.execute(select(table.c.id).limit(1)).first() is None for table in (pets, customers))
+def _is_empty(shop: Shop, connection: Connection) -> bool:
+    """Say whether this shop holds nothing. Raises TooManyTenants where it may not hold anything either."""
+    for table in (pets, customers):
+        if connection.execute(select(table.c.id).filter_by(tenant=shop.tenant).limit(1)).first() is not None:
+            return False
+    if shop.tenant != SHARED and connection.execute(select(func.count(distinct(customers.c.tenant)))).scalar_one() > MAX_TENANTS:
+        raise TooManyTenants(MAX_TENANTS)
+    return True
 
 
-def _load(connection: Connection, catalogue: Catalogue) -> None:
+def _load(shop: Shop, connection: Connection, catalogue: Catalogue) -> None:
     at = now()
-    connection.execute(insert(pets), [dataclasses.asdict(pet) | {"created_at": at, "updated_at": at} for pet in catalogue.pets])
+    own = {"tenant": shop.tenant}
+    dates = {"created_at": at, "updated_at": at}
+    connection.execute(insert(pets), [own | dataclasses.asdict(pet) | dates for pet in catalogue.pets])
     connection.execute(
         insert(customers),
-        [
-            {
-                "id": customer.id,
-                "username": customer.username,
-                "email": customer.email,
-                "first_name": customer.first_name,
-                "last_name": customer.last_name,
-                "preferences": preferences_to_json(customer.preferences),
-            }
-            for customer in catalogue.customers
-        ],
+        [own | dates | _account(catalogue, customer) for customer in catalogue.accounts],
     )
     connection.execute(
         insert(likes),
         [
-            {"customer_id": customer.id, "pet_id": pet_id, "position": position}
+            own | {"customer_id": customer.id, "pet_id": pet_id, "position": position}
             for customer in catalogue.customers
             for position, pet_id in enumerate(customer.likes)
         ],
     )
+
+
+def _account(catalogue: Catalogue, customer: Customer) -> dict[str, Any]:
+    known = {"id": customer.id, "role": customer.role, "password_hash": catalogue.password_hash, "tokens_from": 0}
+    return known | profile_to_row(customer)

@@ -152,7 +152,8 @@ def _engine(path: Path, begin: str, busy_timeout_s: float) -> Engine:
             raise
         return connection
 
-    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    # Without hide_parameters the text of an error, which is logged, would quote what was to be stored: a password's hash, say.
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:

@@ -34,10 +34,18 @@ _UNSAFE = re.compile("[\r\n\0]")
 
 
 class Form(NamedTuple):
-    """How one stream wants its events: with their names or all unnamed; with the topic put into the data or not."""
+    """How one stream wants its events: with their names or all unnamed; with the topic put into the data or not.
+
+    `topic_prefix` is left out of a topic that begins with it: it sorts topics on our side, and means nothing to the client.
+    """
 
     named: bool = True
     with_topic: bool = False
+    topic_prefix: str = ""
+
+    def shown(self, topic: str) -> str:
+        """Return the topic as the client knows it."""
+        return topic.removeprefix(self.topic_prefix)
 
 
 PLAIN = Form()
@@ -85,15 +93,15 @@ class Event:
         """Return the event's frame. It is built once for each form, however many streams send it."""
         frame = self._frames.get(form)
         if frame is None:
-            data = self._data_with_topic() if form.with_topic else self.data
+            data = self._data_with_topic(form.shown(self.topic)) if form.with_topic else self.data
             # An `error` carries no id: a client that holds its id would take the topic for finished and not ask again.
             id = None if self.type == ERROR else self.id
             frame = self._frames[form] = encode(self.type if form.named else DEFAULT_TYPE, data, id)
         return frame
 
-    def _data_with_topic(self) -> str:
+    def _data_with_topic(self, topic: str) -> str:
         rest = self.data[1:].lstrip()
-        return '{"topic":' + json.dumps(self.topic) + ("" if rest.startswith("}") else ",") + rest
+        return '{"topic":' + json.dumps(topic) + ("" if rest.startswith("}") else ",") + rest
 
 
 @lru_cache(maxsize=1024)

@@ -272,4 +272,4 @@ class Stream:
 
 def _gap(gap: Gap, form: Form, snapshot: str) -> dict[str, Any]:
     data = {"requestedId": gap.requested, "oldestId": gap.oldest_id, "snapshot": snapshot}
-    return {"topic": gap.topic, **data} if form.with_topic else data
+    return {"topic": form.shown(gap.topic), **data} if form.with_topic else data

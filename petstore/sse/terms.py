@@ -10,6 +10,9 @@ from typing import Any
 
 from petstore.sse.event import PLAIN, Form, encode_comment, encode_control, encode_retry
 
+FAILURE = {"type": "about:blank", "title": "Internal Server Error", "status": 500}
+"""A problem (RFC 9457) that tells no more than that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -24,7 +27,7 @@ class Terms:
     retry_ms: int = 2000
     drain_spread_s: float = 5.0
     stuck_s: float = 60.0
-    failure: Mapping[str, Any] = field(default_factory=lambda: {"title": "Internal Server Error", "status": 500})
+    failure: Mapping[str, Any] = field(default_factory=lambda: dict(FAILURE))
 
 
 def goodbye(terms: Terms, reason: str, form: Form = PLAIN) -> bytes:

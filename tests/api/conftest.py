@@ -1,7 +1,8 @@
 """The application on a real, migrated and seeded SQLite file (a copy of one that is made once), without background jobs."""
 
 import shutil
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,34 @@ from flask.testing import FlaskClient
 from sqlalchemy import Connection, text
 
 from app import create_app
+from petstore.api import bearer
+from petstore.api.bearer import Scope
 from petstore.api.services import Services
 from petstore.migrations import migrate
 from petstore.settings import Settings
-from petstore.shop import seed_shop
+from petstore.shop import Shop, seed_shop
 from petstore.sse import EventLog, SqlEventLog
 
 BUDDY = "019b4127-e295-7be4-976e-b77988a8b015"
 NOBODY = "019b4127-0000-7000-8000-000000000000"
+
+
+STAFF = "019b4020-5f2e-7c41-9b6a-4d1e8f3a7c52"
+CUSTOMER = "user-456"
+SECRET = "correct horse battery"
+
+
+def authorization(user_id: str, tenant: str = "", scopes: Iterable[Scope] = Scope) -> dict[str, str]:
+    """Return the header that makes a request this user's, by a token like those that signing in gives out."""
+    token, _ = bearer.issue(SECRET, user_id, tenant, scopes, time.time_ns() // 1000)
+    return {"Authorization": f"Bearer {token}"}
+
+
+def signed_in(app: Flask, user_id: str, tenant: str = "") -> FlaskClient:
+    """Return a client whose every request is this user's."""
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = authorization(user_id, tenant)["Authorization"]
+    return client
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +47,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("seeded") / "petstore.db"
     migrate(path)
     log = SqlEventLog(path)
-    seed_shop(log)
+    seed_shop(Shop(log))
     log.close()
     return path
 
@@ -38,9 +59,7 @@ def make_app(seeded: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
     def make(**settings: Any) -> Flask:
         path = tmp_path / f"petstore-{len(made)}.db"
         shutil.copy(seeded, path)
-        app = create_app(
-            Settings(secret_key="correct horse battery", database_url=f"sqlite:///{path}", var_directory=tmp_path, **settings)
-        )
+        app = create_app(Settings(secret_key=SECRET, database_url=f"sqlite:///{path}", var_directory=tmp_path, **settings))
         app.extensions["petstore.background"].started = True  # So that no order moves while a test looks at it.
         made.append(app)
         return app
@@ -48,6 +67,7 @@ def make_app(seeded: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
     yield make
     for app in made:
         app.extensions["petstore"].log.close()
+        app.extensions["petstore"].windows.close()
 
 
 @pytest.fixture
@@ -58,6 +78,18 @@ def app(make_app: Callable[..., Flask]) -> Flask:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def customer(app: Flask) -> FlaskClient:
+    """Signed in as the example customer."""
+    return signed_in(app, CUSTOMER)
+
+
+@pytest.fixture
+def staff(app: Flask) -> FlaskClient:
+    """Signed in as a member of the staff."""
+    return signed_in(app, STAFF)
 
 
 @pytest.fixture

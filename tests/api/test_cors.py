@@ -32,7 +32,8 @@ def test_an_allowed_origin_may_read_answers_and_problems_alike(make_app: Callabl
     response = client.get(path, headers={"Origin": SHOP})
     assert cors(response) == {
         "Access-Control-Allow-Origin": SHOP,
-        "Access-Control-Expose-Headers": "Location, Retry-After",
+        "Access-Control-Expose-Headers": "ETag, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, "
+        "WWW-Authenticate",
     }
     assert response.headers["Vary"] == "Origin"
 
@@ -71,7 +72,11 @@ def test_a_preflight_is_told_what_may_be_sent(make_app: Callable[..., Flask], pa
         "Authorization",
         "Cache-Control",
         "Content-Type",
+        "Idempotency-Key",
+        "If-Match",
+        "If-None-Match",
         "Last-Event-ID",
+        "X-Tenant-ID",
     }
     assert response.headers["Access-Control-Max-Age"] == "600"
     assert "Access-Control-Allow-Credentials" not in response.headers

@@ -10,6 +10,12 @@ from petstore.sse import EventLog
 BUDDY = "019b4127-e295-7be4-976e-b77988a8b015"
 
 
+@pytest.fixture
+def client(staff: FlaskClient) -> FlaskClient:
+    """Signed in as staff, so that nothing is refused for want of a right."""
+    return staff
+
+
 def item(client: FlaskClient, pet_id: str = BUDDY) -> dict[str, Any]:
     data = client.get("/v1/inventory?limit=100").get_json()["data"]
     (found,) = [entry for entry in data if entry["petId"] == pet_id]
@@ -19,7 +25,7 @@ def item(client: FlaskClient, pet_id: str = BUDDY) -> dict[str, Any]:
 
 def test_the_inventory_shows_items_sums_and_where_its_stream_goes_on(client: FlaskClient, log: EventLog):
     body = client.get("/v1/inventory?limit=100").get_json()
-    assert list(body) == ["data", "summary", "pagination", "lastEventId"]
+    assert list(body) == ["data", "summary", "pagination", "links", "lastEventId"]
     assert item(client) == {"petId": BUDDY, "name": "Buddy", "stock": 4, "price": "299.99", "currency": "USD"}
     assert body["lastEventId"] == log.head()
     assert body["pagination"]["totalItems"] == body["summary"]["total"] == len(body["data"])

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from flask.testing import FlaskClient
 
-from petstore.shop import Change, change_inventory
+from petstore.shop import Change, Shop, change_inventory
 from petstore.sse import EventLog
 
 BUDDY = "019b4127-e295-7be4-976e-b77988a8b015"
@@ -35,7 +35,7 @@ def test_an_id_in_capitals_finds_its_pet(client: FlaskClient):
 
 
 def test_the_list_holds_pets_that_can_be_bought_unless_asked_otherwise(client: FlaskClient, log: EventLog):
-    change_inventory(log, [Change(BUDDY, stock=0)])
+    change_inventory(Shop(log), [Change(BUDDY, stock=0)])
     offered = client.get("/v1/pets?limit=100").get_json()["data"]
     gone = client.get("/v1/pets?limit=100&status=NOT_AVAILABLE").get_json()["data"]
     assert {pet["status"] for pet in offered} == {"AVAILABLE"}

@@ -14,7 +14,7 @@ import pytest
 pytest.register_assert_rewrite("tests.live.client", "tests.live.server", "tests.live.shop")
 
 from petstore.migrations import migrate
-from petstore.shop import seed_shop
+from petstore.shop import Shop, seed_shop
 from petstore.sse import SqlEventLog
 from tests.live.server import Server
 from tests.live.shop import BUDDY, FLUFFY, change_many
@@ -28,7 +28,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("seeded") / "petstore.db"
     migrate(path)
     log = SqlEventLog(path)
-    seed_shop(log)
+    seed_shop(Shop(log))
     log.close()
     return path
 

@@ -54,7 +54,7 @@ class TestAnId:
         events = make_events(shop, 4)
         assert read(shop, f"{INVENTORY}?{name}={events[0].last_event_id}", 3) == events[1:]
 
-    @pytest.mark.parametrize("query", [*(f"{name}={{first}}" for name in POLYFILL_NAMES), "since=1h", "lastEventId=junk"])
+    @pytest.mark.parametrize("query", [*(f"{name}={{first}}" for name in POLYFILL_NAMES), "since=1h"])
     def test_the_header_wins_over_the_query(self, shop: Server, query: str):
         events = make_events(shop, 4)
         target = f"{INVENTORY}?{query.format(first=events[0].last_event_id)}"
@@ -198,6 +198,9 @@ class TestAnUnknownId:
     def test_in_the_query_what_can_not_be_an_id_is_a_bad_request(self, shop: Server, name: str, id: str):
         for target in (INVENTORY + "?", RECOMMENDATIONS + "&", "/v1/stream?topics=inventory&"):
             assert_bad_request(shop, f"{target}{name}={quote(id, safe='')}", name)
+
+    def test_in_the_query_it_is_one_beside_a_header_too(self, shop: Server):
+        assert_bad_request(shop, f"{INVENTORY}?lastEventId=junk", "lastEventId", {"Last-Event-ID": "1795378532603734"})
 
     def test_in_the_query_a_number_that_nobody_was_given_is_a_gap(self, shop: Server):
         for id in ("0", "1", "999999999999999999"):

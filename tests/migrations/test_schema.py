@@ -135,14 +135,14 @@ def test_a_patched_process_can_migrate_seed_and_sell(tmp_path: Path):
 from gevent import monkey; monkey.patch_all()
 import sys; from pathlib import Path
 from petstore.migrations import migrate
-from petstore.shop import demo_ids, pay_order, place_order, seed_shop, Fulfilment
+from petstore.shop import Shop, demo_ids, pay_order, place_order, seed_shop, Fulfilment
 from petstore.sse import SqlEventLog
 path = Path(sys.argv[1])
 migrate(path)
 log = SqlEventLog(path)
-assert seed_shop(log)
-order = place_order(log, demo_ids(log).pet_id, 1)
-pay_order(log, order.id, 0)
+assert seed_shop(Shop(log))
+order = place_order(Shop(log), demo_ids(Shop(log)).pet_id, 1)
+pay_order(Shop(log), order.id, 0)
 Fulfilment(log, 0).advance()
 assert len(log.read([f"orders/{order.id}"], 0, 10)) == 4
 log.close()

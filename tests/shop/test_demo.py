@@ -12,6 +12,7 @@ from petstore.shop import (
     Fulfilment,
     Order,
     OrderStatus,
+    Shop,
     all_pets,
     cancel_order,
     demo_ids,
@@ -47,7 +48,7 @@ def pass_time(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def demo(log: EventLog, step_s: float = 0) -> Demo:
-    return Demo(log, step_s, random.Random(7))
+    return Demo(Shop(log), step_s, random.Random(7))
 
 
 def count(log: EventLog, table: Table) -> int:
@@ -80,21 +81,21 @@ def test_orders_left_unpaid_by_a_worker_that_was_killed_are_paid_by_the_next(log
 
 
 def test_the_example_is_paid_at_the_start_and_its_stream_replays_a_whole_life(log: EventLog):
-    id = demo_ids(log).order_id
+    id = demo_ids(Shop(log)).order_id
     shoppers = demo(log)
     shoppers.shop()
     Fulfilment(log, 0).advance()
     assert len(log.read([order_topic(id)], 0, 10)) == 4
-    theirs = place_order(log, BUDDY, 1, "user-456")
+    theirs = place_order(Shop(log), BUDDY, 1, "user-456")
     shoppers.shop()
     assert log.read([order_topic(theirs.id)], 0, 10) == []
-    assert demo_ids(log).order_id == theirs.id
+    assert demo_ids(Shop(log)).order_id == theirs.id
 
 
 def test_an_example_that_was_paid_before_is_no_hindrance(log: EventLog):
-    pay_order(log, demo_ids(log).order_id, 0)
+    pay_order(Shop(log), demo_ids(Shop(log)).order_id, 0)
     demo(log).shop()
-    assert len(log.read([order_topic(demo_ids(log).order_id)], 0, 10)) == 1
+    assert len(log.read([order_topic(demo_ids(Shop(log)).order_id)], 0, 10)) == 1
 
 
 def test_the_shop_is_as_large_after_four_days_as_after_two(log: EventLog, pass_time: Clock):
@@ -111,14 +112,14 @@ def test_the_shop_is_as_large_after_four_days_as_after_two(log: EventLog, pass_t
         )
         return count(log, orders), count(log, demo_orders), topics
 
-    ours = place_order(log, BUDDY, 1, "user-456")
-    pay_order(log, ours.id, 2)
+    ours = place_order(Shop(log), BUDDY, 1, "user-456")
+    pay_order(Shop(log), ours.id, 2)
     live(96)
     after_two_days = live(1)
     after_four_days = live(96)
     assert max(after_four_days) < 60
     assert all(abs(before - after) < 6 for before, after in zip(after_two_days, after_four_days, strict=True))
-    kept = get_order(log, ours.id)
+    kept = get_order(Shop(log), ours.id)
     assert kept.status is OrderStatus.DELIVERED
     assert len(log.read([order_topic(ours.id)], 0, 10)) == 4
 
@@ -154,16 +155,16 @@ def test_an_order_that_has_not_ended_is_kept_however_old(log: EventLog, pass_tim
 
 
 def get_status(log: EventLog, order_id: str) -> OrderStatus | None:
-    return get_order(log, order_id).status if order_id in order_ids(log) else OrderStatus.CANCELLED
+    return get_order(Shop(log), order_id).status if order_id in order_ids(log) else OrderStatus.CANCELLED
 
 
 def test_what_a_visitor_does_to_a_shoppers_order_is_no_hindrance(log: EventLog, pass_time: Clock):
     shoppers = demo(log)
     shoppers.shop()
-    order: Order = cancel_order(log, order_ids(log)[-1], "a visitor was faster")
+    order: Order = cancel_order(Shop(log), order_ids(log)[-1], "a visitor was faster")
     pass_time(5)
     shoppers.shop()
-    assert get_order(log, order.id).status is OrderStatus.CANCELLED
+    assert get_order(Shop(log), order.id).status is OrderStatus.CANCELLED
 
 
 def test_prices_and_stock_stay_near_the_catalogue_and_shelves_are_not_empty(log: EventLog, pass_time: Clock):
@@ -174,11 +175,11 @@ def test_prices_and_stock_stay_near_the_catalogue_and_shelves_are_not_empty(log:
         people.shop()
         people.restock()
         pass_time(1.5)
-    for pet in log.query(all_pets):
+    for pet in all_pets(Shop(log)):
         seeded = catalogue[pet.id]
         assert abs(pet.price_cents - seeded.price_cents) <= seeded.price_cents * 0.15
         assert 0 <= pet.stock <= seeded.stock + 3  # An order that is cancelled comes back to a shelf that was refilled.
-    stock = sum(pet.stock for pet in log.query(all_pets))
+    stock = sum(pet.stock for pet in all_pets(Shop(log)))
     assert stock > sum(pet.stock for pet in catalogue.values()) / 2
     kinds = {event.type for event in log.read(["inventory"], head, 5_000)}
     assert kinds == {"stock-change", "price-change"}

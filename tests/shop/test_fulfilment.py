@@ -17,6 +17,7 @@ from petstore.shop import (
     Change,
     Fulfilment,
     OrderStatus,
+    Shop,
     WrongState,
     cancel_order,
     change_inventory,
@@ -35,10 +36,10 @@ LIFE = ["payment_processing", "payment_confirmed", "preparing_shipment", "shippe
 
 
 def paid_orders(log: EventLog, count: int, step_s: float = 0) -> list[str]:
-    change_inventory(log, [Change(BUDDY, stock=count)])
-    ids = [place_order(log, BUDDY, 1).id for _ in range(count)]
+    change_inventory(Shop(log), [Change(BUDDY, stock=count)])
+    ids = [place_order(Shop(log), BUDDY, 1).id for _ in range(count)]
     for id in ids:
-        pay_order(log, id, step_s)
+        pay_order(Shop(log), id, step_s)
     return ids
 
 
@@ -54,7 +55,7 @@ def set_due(log: EventLog, due_at: int) -> None:
 def test_a_paid_order_lives_through_every_step_to_its_delivery(log: EventLog):
     (id,) = paid_orders(log, 1)
     Fulfilment(log, 0).advance()
-    order = get_order(log, id)
+    order = get_order(Shop(log), id)
     events = log.read([order_topic(id)], 0, 10)
     assert order.status is OrderStatus.DELIVERED
     assert [event.type for event in events] == [DEFAULT_TYPE, DEFAULT_TYPE, DEFAULT_TYPE, COMPLETE]
@@ -69,7 +70,7 @@ def test_an_order_is_approved_when_its_payment_is_confirmed_and_shipped_when_its
     statuses = []
     for _ in range(4):
         fulfilment.advance()
-        statuses.append((get_order(log, id).status, len(told(log, id))))
+        statuses.append((get_order(Shop(log), id).status, len(told(log, id))))
         set_due(log, time.time_ns() // 1000)
     assert statuses == [
         (OrderStatus.APPROVED, 2),
@@ -86,9 +87,9 @@ def test_nothing_happens_before_it_is_due(log: EventLog):
 
 
 def test_an_order_that_is_not_paid_stays_where_it_is(log: EventLog):
-    order = place_order(log, BUDDY, 1)
+    order = place_order(Shop(log), BUDDY, 1)
     Fulfilment(log, 0).advance()
-    assert get_order(log, order.id).status is OrderStatus.PLACED
+    assert get_order(Shop(log), order.id).status is OrderStatus.PLACED
 
 
 def test_an_order_that_was_held_up_catches_up_and_keeps_its_times(log: EventLog):
@@ -118,7 +119,7 @@ def test_every_step_happens_exactly_once_with_four_workers_at_it(log: EventLog, 
         thread.join()
     Fulfilment(log, 0).advance()
     assert all(told(log, id) == LIFE for id in ids)
-    assert {get_order(log, id).status for id in ids} == {OrderStatus.DELIVERED}
+    assert {get_order(Shop(log), id).status for id in ids} == {OrderStatus.DELIVERED}
 
 
 def test_orders_cancelled_while_they_are_advanced_end_once(log: EventLog, logs: list[EventLog]):
@@ -127,7 +128,7 @@ def test_orders_cancelled_while_they_are_advanced_end_once(log: EventLog, logs: 
     def cancel_all() -> None:
         for id in reversed(ids):
             with contextlib.suppress(WrongState):  # It was shipped before.
-                cancel_order(logs[1], id, "changed my mind")
+                cancel_order(Shop(logs[1]), id, "changed my mind")
 
     canceller = threading.Thread(target=cancel_all)
     canceller.start()
@@ -135,7 +136,7 @@ def test_orders_cancelled_while_they_are_advanced_end_once(log: EventLog, logs: 
     canceller.join()
     Fulfilment(logs[0], 0).advance()
     for id in ids:
-        status, events = get_order(log, id).status, told(log, id)
+        status, events = get_order(Shop(log), id).status, told(log, id)
         ending = {OrderStatus.DELIVERED: "shipped", OrderStatus.CANCELLED: "cancelled"}[status]
         assert events[-1] == ending
         assert events[:-1] == LIFE[: len(events) - 1]
@@ -157,16 +158,16 @@ def test_a_step_that_another_worker_took_is_not_taken_again(log: EventLog):
     (id,) = paid_orders(log, 1)
     stale = log.query(lambda connection: connection.execute(select(orders).filter_by(id=id)).one())
     Fulfilment(log, 0).advance()
-    delivered = get_order(log, id)
+    delivered = get_order(Shop(log), id)
     assert log.write(lambda transaction: Fulfilment(log, 0)._take_step(transaction.connection, stale)) is None
-    assert get_order(log, id) == delivered
+    assert get_order(Shop(log), id) == delivered
 
 
 def test_a_worker_killed_at_any_moment_leaves_whole_steps_that_the_next_one_goes_on_from(log: EventLog, path: Path):
     ids = paid_orders(log, 300)
     script = """
 import sys; from pathlib import Path
-from petstore.shop import Fulfilment
+from petstore.shop import Shop, Fulfilment
 from petstore.sse import SqlEventLog
 Fulfilment(SqlEventLog(Path(sys.argv[1])), 0).advance()
 """
@@ -179,7 +180,7 @@ Fulfilment(SqlEventLog(Path(sys.argv[1])), 0).advance()
         head = log.head()
     Fulfilment(log, 0).advance()
     assert all(told(log, id) == LIFE for id in ids)
-    assert {get_order(log, id).status for id in ids} == {OrderStatus.DELIVERED}
+    assert {get_order(Shop(log), id).status for id in ids} == {OrderStatus.DELIVERED}
 
 
 def test_no_transaction_advances_more_than_a_batch(log: EventLog, monkeypatch: pytest.MonkeyPatch):

@@ -10,9 +10,9 @@ from sqlalchemy import Engine, event, update
 
 from petstore.shop import (
     Change,
-    Pet,
     PetNotFound,
     PetStatus,
+    Shop,
     Species,
     all_pets,
     change_inventory,
@@ -52,9 +52,9 @@ def set_status(log: EventLog, pet_id: str, status: PetStatus) -> None:
 
 def test_a_change_is_kept_and_told_with_the_old_and_the_new_value(log: EventLog):
     head = log.head()
-    (changed,) = change_inventory(log, [Change(BUDDY, stock=9, price_cents=27999)])
+    (changed,) = change_inventory(Shop(log), [Change(BUDDY, stock=9, price_cents=27999)])
     assert (changed.stock, changed.price_cents) == (9, 27999)
-    assert get_pet(log, BUDDY) == changed
+    assert get_pet(Shop(log), BUDDY) == changed
     assert told_since(log, head) == [
         ("stock-change", {"petId": BUDDY, "oldStock": 4, "newStock": 9}),
         ("price-change", {"petId": BUDDY, "oldPrice": 299.99, "newPrice": 279.99}),
@@ -62,36 +62,36 @@ def test_a_change_is_kept_and_told_with_the_old_and_the_new_value(log: EventLog)
 
 
 def test_what_is_so_already_changes_nothing_and_tells_nothing(log: EventLog):
-    head, before = log.head(), get_pet(log, BUDDY)
-    assert change_inventory(log, [Change(BUDDY, stock=4, price_cents=29999), Change(BUDDY)]) == [before]
-    assert get_pet(log, BUDDY) == before
+    head, before = log.head(), get_pet(Shop(log), BUDDY)
+    assert change_inventory(Shop(log), [Change(BUDDY, stock=4, price_cents=29999), Change(BUDDY)]) == [before]
+    assert get_pet(Shop(log), BUDDY) == before
     assert log.head() == head
 
 
 def test_no_changes_are_no_change(log: EventLog):
     head = log.head()
-    assert change_inventory(log, []) == []
+    assert change_inventory(Shop(log), []) == []
     assert log.head() == head
 
 
 def test_a_pet_named_twice_changes_twice_in_order_and_is_returned_once(log: EventLog):
     head = log.head()
-    changed = change_inventory(log, [Change(BUDDY, stock=0), Change(FLUFFY, stock=7), Change(BUDDY, stock=3)])
+    changed = change_inventory(Shop(log), [Change(BUDDY, stock=0), Change(FLUFFY, stock=7), Change(BUDDY, stock=3)])
     assert [(pet.id, pet.stock) for pet in changed] == [(BUDDY, 3), (FLUFFY, 7)]
     assert [(data["petId"], data["oldStock"], data["newStock"]) for _, data in told_since(log, head)] == [
         (BUDDY, 4, 0),
         (FLUFFY, 4, 7),
         (BUDDY, 0, 3),
     ]
-    assert get_pet(log, BUDDY).status is PetStatus.AVAILABLE
+    assert get_pet(Shop(log), BUDDY).status is PetStatus.AVAILABLE
 
 
 def test_one_unknown_pet_refuses_the_whole_request(log: EventLog):
-    head, before = log.head(), log.query(all_pets)
+    head, before = log.head(), all_pets(Shop(log))
     with pytest.raises(PetNotFound) as refusal:
-        change_inventory(log, [Change(BUDDY, stock=9), Change(UNKNOWN_ID, stock=1), Change(FLUFFY, stock=9)])
+        change_inventory(Shop(log), [Change(BUDDY, stock=9), Change(UNKNOWN_ID, stock=1), Change(FLUFFY, stock=9)])
     assert refusal.value.pet_id == UNKNOWN_ID
-    assert log.query(all_pets) == before
+    assert all_pets(Shop(log)) == before
     assert log.head() == head
 
 
@@ -102,53 +102,50 @@ def test_less_than_nothing_is_refused(wrong: dict[str, int]):
 
 
 def test_a_thousand_changes_take_as_few_statements_as_one(log: EventLog):
-    ids = [pet.id for pet in log.query(all_pets)]
+    ids = [pet.id for pet in all_pets(Shop(log))]
     changes = [Change(ids[number % len(ids)], stock=100 + number, price_cents=1 + number) for number in range(1_000)]
     head = log.head()
     with statements_counted() as statements:
-        change_inventory(log, changes)
+        change_inventory(Shop(log), changes)
     # BEGIN, read the pets, store them, move the clock, append the events.
     assert len(statements) == 5, statements
     assert len(told_since(log, head)) == 2_000
 
 
 def test_running_out_takes_a_pet_from_sale_and_coming_back_returns_it(log: EventLog):
-    assert change_inventory(log, [Change(BUDDY, stock=0)])[0].status is PetStatus.NOT_AVAILABLE
-    assert change_inventory(log, [Change(BUDDY, price_cents=1)])[0].status is PetStatus.NOT_AVAILABLE
-    assert change_inventory(log, [Change(BUDDY, stock=2)])[0].status is PetStatus.AVAILABLE
+    assert change_inventory(Shop(log), [Change(BUDDY, stock=0)])[0].status is PetStatus.NOT_AVAILABLE
+    assert change_inventory(Shop(log), [Change(BUDDY, price_cents=1)])[0].status is PetStatus.NOT_AVAILABLE
+    assert change_inventory(Shop(log), [Change(BUDDY, stock=2)])[0].status is PetStatus.AVAILABLE
 
 
 @pytest.mark.parametrize("status", [PetStatus.PENDING, PetStatus.ADOPTED, PetStatus.NOT_AVAILABLE])
 def test_what_staff_keep_from_sale_stays_so_whatever_comes_in(log: EventLog, status: PetStatus):
     set_status(log, BUDDY, status)
-    assert change_inventory(log, [Change(BUDDY, stock=9)])[0].status is status
+    assert change_inventory(Shop(log), [Change(BUDDY, stock=9)])[0].status is status
 
 
 @pytest.mark.parametrize("status", [PetStatus.PENDING, PetStatus.ADOPTED])
 def test_what_staff_decided_is_not_for_stock_to_change(log: EventLog, status: PetStatus):
     set_status(log, BUDDY, status)
-    assert change_inventory(log, [Change(BUDDY, stock=0)])[0].status is status
-    assert change_inventory(log, [Change(BUDDY, stock=1)])[0].status is status
+    assert change_inventory(Shop(log), [Change(BUDDY, stock=0)])[0].status is status
+    assert change_inventory(Shop(log), [Change(BUDDY, stock=1)])[0].status is status
 
 
 def test_stock_that_is_taken_and_put_back_is_told_both_ways(log: EventLog):
     head = log.head()
 
-    def take_all(pet_id: str) -> Pet:
-        return log.write(lambda transaction: take_stock(transaction, pet_id, 4))
-
-    taken = take_all(BUDDY)
+    taken = take_stock(Shop(log), BUDDY, 4)
     assert (taken.stock, taken.status) == (0, PetStatus.NOT_AVAILABLE)
-    returned = log.write(lambda transaction: put_back(transaction, BUDDY, 1))
+    put_back(Shop(log), BUDDY, 1)
+    returned = get_pet(Shop(log), BUDDY)
     assert (returned.stock, returned.status) == (1, PetStatus.AVAILABLE)
-    assert get_pet(log, BUDDY) == returned
     assert [(data["oldStock"], data["newStock"]) for _, data in told_since(log, head)] == [(4, 0), (0, 1)]
 
 
 def test_the_inventory_sums_up_the_whole_shop_whatever_the_page(log: EventLog):
-    change_inventory(log, [Change(FLUFFY, stock=0)])
+    change_inventory(Shop(log), [Change(FLUFFY, stock=0)])
     set_status(log, BUDDY, PetStatus.PENDING)
-    inventory = read_inventory(log, 2, 10)
+    inventory = read_inventory(Shop(log), 2, 10)
     assert len(inventory.page.items) == 10
     assert inventory.page.total_items == 72
     assert (inventory.page.page, inventory.page.total_pages) == (2, 8)
@@ -158,7 +155,7 @@ def test_the_inventory_sums_up_the_whole_shop_whatever_the_page(log: EventLog):
 
 
 def test_an_empty_shop_has_an_empty_inventory(empty_log: EventLog):
-    inventory = read_inventory(empty_log, 1, 20)
+    inventory = read_inventory(Shop(empty_log), 1, 20)
     assert (inventory.page.items, inventory.page.total_pages) == ([], 0)
     assert inventory.summary["total"] == 0
     assert inventory.summary["by_species"] == dict.fromkeys(Species, 0)
@@ -166,22 +163,22 @@ def test_an_empty_shop_has_an_empty_inventory(empty_log: EventLog):
 
 def test_the_inventory_and_the_events_after_it_make_the_present(log: EventLog, logs: list[EventLog]):
     """Whoever reads the inventory while others change it, and follows from its id, misses and doubles nothing."""
-    ids = [pet.id for pet in log.query(all_pets)]
+    ids = [pet.id for pet in all_pets(Shop(log))]
 
     def change(own: EventLog, offset: int) -> None:
         for round in range(60):
-            change_inventory(own, [Change(ids[(round * 7 + offset + step) % 72], stock=round + step) for step in range(5)])
+            change_inventory(Shop(own), [Change(ids[(round * 7 + offset + step) % 72], stock=round + step) for step in range(5)])
 
     threads = [threading.Thread(target=change, args=(own, offset)) for offset, own in enumerate(logs)]
     for thread in threads:
         thread.start()
-    snapshots = [read_inventory(log, 1, 100)]
+    snapshots = [read_inventory(Shop(log), 1, 100)]
     while any(thread.is_alive() for thread in threads):
-        snapshots.append(read_inventory(log, 1, 100))
+        snapshots.append(read_inventory(Shop(log), 1, 100))
     for thread in threads:
         thread.join()
 
-    present = {pet.id: pet.stock for pet in log.query(all_pets)}
+    present = {pet.id: pet.stock for pet in all_pets(Shop(log))}
     for snapshot in snapshots:
         stock = {pet.id: pet.stock for pet in snapshot.page.items}
         for kind, data in told_since(log, snapshot.last_event_id):

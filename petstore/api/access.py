@@ -1,0 +1,164 @@
+"""Who asks, and what that one may do and see: bearer tokens, signed links, and whose an order or an account is.
+
+Whatever isn't one's own is answered like what doesn't exist, so that nobody learns which ids there are. Must not know what a view
+does with it, nor passwords.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from flask import g, request, url_for
+
+from petstore.api import link
+from petstore.api.bearer import Scope
+from petstore.api.caller import Caller
+from petstore.api.error import Unauthorized
+from petstore.api.link import Link, Power
+from petstore.api.services import services
+from petstore.api.tenant import requested_shop, requested_tenant
+from petstore.shop import CustomerNotFound, Order, OrderNotFound, Shop, is_shared_account
+
+MAX_LINKS = 20
+"""Signed tokens in one query: a stream of several topics brings one for each."""
+
+
+def current_caller() -> Caller:
+    """Return who makes the current request. Raises Unauthorized when it brings a bearer token that isn't good here."""
+    if "caller" not in g:
+        g.caller = _identify()
+    caller: Caller = g.caller
+    return caller
+
+
+def caller_key() -> str:
+    """Return a name for whoever makes the current request, one that is never somebody else's: the user, or else the address."""
+    user_id = current_caller().user_id
+    return f"address {request.remote_addr}" if user_id is None else f"user {user_id}"
+
+
+def authorize(scopes: Sequence[str], *, guests: bool = False, linked: bool = False) -> None:
+    """Let the current request pass when its bearer token allows all of `scopes`, or when none are asked for.
+
+    `guests`: who brings no bearer token passes too. `linked`: so does who brings a signed token in the query; whether that
+    opens what is asked for is for the view to find out, by `own_order` and the like. Raises Unauthorized, Forbidden.
+    """
+    caller = current_caller()
+    if linked and current_links():
+        return
+    if caller.user_id is not None:
+        caller.need(*map(Scope, scopes))
+    elif scopes and not guests:
+        raise Unauthorized("this needs a bearer token, from POST /v1/auth/tokens")
+
+
+def current_links() -> tuple[Link, ...]:
+    """Return what the signed tokens of the current query open. Raises Unauthorized when one isn't good here."""
+    if "links" not in g:
+        tokens = request.args.getlist("token")
+        if len(tokens) > MAX_LINKS:
+            raise Unauthorized(f"a query may bring up to {MAX_LINKS} tokens", "invalid_token")
+        g.links = tuple(_read_link(token) for token in tokens)
+    links: tuple[Link, ...] = g.links
+    return links
+
+
+def own_order(order: Order, *, change: bool = False) -> Order:
+    """Return the order, if it's the caller's to see, or to `change`. Raises OrderNotFound, Forbidden."""
+    caller = current_caller()
+    if _opened(f"orders/{order.id}", ("own",) if change else ("own", "follow")):
+        return order
+    if caller.is_or_serves(order.customer_id):
+        caller.need(Scope.WRITE_ORDERS if change else Scope.READ_ORDERS)
+        return order
+    raise OrderNotFound(order.id)
+
+
+def customer_for_order(user_id: str | None) -> str | None:
+    """Return for whom the caller orders, who may have named somebody; None for a guest. Raises CustomerNotFound, Unauthorized."""
+    caller = current_caller()
+    if caller.user_id is None:
+        if user_id is not None:
+            raise Unauthorized("to order for a user takes their bearer token; without userId one orders as a guest")
+        return None
+    caller.need(Scope.WRITE_ORDERS)
+    return own_customer(user_id or caller.user_id)
+
+
+def own_customer(customer_id: str) -> str:
+    """Return the customer's id, if the caller is that one or of the staff. Raises CustomerNotFound."""
+    if not current_caller().is_or_serves(customer_id):
+        raise CustomerNotFound(customer_id)
+    return customer_id
+
+
+def own_recommendations(customer_id: str) -> str:
+    """Return the customer's id, if the caller may see what is recommended to that one. Raises CustomerNotFound, Unauthorized.
+
+    In the demo everybody may see those of the customers that all share: who brings no token at all.
+    """
+    caller, links = current_caller(), current_links()
+    if caller.user_id is None and not links:
+        if services().settings.demo and is_shared_account(requested_shop(), customer_id):
+            return customer_id
+        raise Unauthorized("recommendations need their customer's bearer token, or the link in the customer's `links`")
+    if _opened(f"users/{customer_id}", ("own", "follow")):
+        return customer_id
+    return own_customer(customer_id)
+
+
+def order_links(order: Order) -> dict[str, str]:
+    """Return where an order is read, paid and followed, with what opens that for whoever the caller is.
+
+    Who came by a link gets the same one back, never one that lasts longer or opens more.
+    """
+    resource = f"orders/{order.id}"
+    token = _token_for(resource)
+    paying = token
+    if token is None and order.customer_id is None and not current_caller().is_staff:
+        token = paying = signed(resource, "own")
+    elif not _opened(resource, ("own",)):
+        paying = None
+    return {
+        "self": url_for("orders.get_one", order_id=order.id, token=token),
+        "payment": url_for("payments.pay", order_id=order.id, token=paying),
+        "statusStream": url_for("streams.stream_order", order_id=order.id, token=token or signed(resource, "follow")),
+    }
+
+
+def signed(resource: str, power: Power) -> str:
+    """Return a new token that opens a resource of the current request's shop."""
+    return link.sign(services().settings.secret_key, Link(power, resource, requested_tenant()))
+
+
+def brought_token(resource: str) -> str | None:
+    """Return the signed token in the current query that opens `resource`, for a link back to it; None where there is none."""
+    return _token_for(resource)
+
+
+def _identify() -> Caller:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        # Another scheme is for somebody on the way, such as a proxy that asks for a password of its own.
+        return Caller(requested_tenant())
+    caller = services().trust.caller(token.strip(), lambda tenant: Shop(services().log, tenant))
+    if caller.tenant != requested_tenant():
+        raise Unauthorized("the token is for another tenant's shop", "invalid_token")
+    return caller
+
+
+def _read_link(token: str) -> Link:
+    try:
+        found = link.read(services().settings.secret_key, token)
+    except ValueError as error:
+        raise Unauthorized(str(error), "invalid_token") from None
+    if found.tenant != requested_tenant():
+        raise Unauthorized("the link is for another tenant's shop", "invalid_token")
+    return found
+
+
+def _opened(resource: str, powers: Iterable[Power]) -> bool:
+    return any(found.resource == resource and found.power in powers for found in current_links())
+
+
+def _token_for(resource: str) -> str | None:
+    tokens = zip(request.args.getlist("token"), current_links(), strict=True)
+    return next((token for token, found in tokens if found.resource == resource), None)

@@ -1,0 +1,109 @@
+"""Rate limits: so many requests a minute for each address and for each user, and far fewer passwords.
+
+Counted when a request comes, on all workers of a machine together and for each tenant by itself. Must not touch a stream that is
+open, however long it lasts: it was one request.
+"""
+
+import time
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+
+from flask import Flask, g, request
+from werkzeug import Response
+
+from petstore.api.access import current_caller
+from petstore.api.error import InvalidRequest, RateLimited
+from petstore.api.event_stream import named_event_stream, refuse_stream
+from petstore.api.services import services
+from petstore.api.tenant import requested_tenant
+from petstore.api.windows import WINDOW_S
+from petstore.shop import SHARED
+
+PREFIX = "/v1/"
+"""What is limited. Health and metrics are not: whoever watches the server must see it most when it's busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What is left of a limit: `remaining` of `limit` until `reset`, in seconds since 1970."""
+
+    limit: int
+    remaining: int
+    reset: int
+
+
+def register_rate_limits(app: Flask) -> None:
+    """Count every request under /v1, refuse those that are too many, and tell each how many more there may be."""
+    app.before_request(_spend)
+    app.after_request(_tell)
+
+
+def spend(name: str, limit: int) -> None:
+    """Count the current request for `name`. Raises RateLimited when that is more than `limit` in this minute; 0 is no limit."""
+    if not limit:
+        return
+    now = time.time()
+    window = int(now // WINDOW_S)
+    count = services().windows.count(f"{_tenant()} {name}", window)
+    reset = (window + 1) * WINDOW_S
+    rate, tightest = Rate(limit, max(0, limit - count), reset), g.get("rate")
+    if tightest is None or rate.remaining < tightest.remaining:
+        g.rate = rate
+    if count > limit:
+        raise RateLimited(limit, max(1, round(reset - now)))
+
+
+def spend_password(username: str | None = None) -> None:
+    """Count a password for the current address, and for the username that it's tried for. Raises RateLimited."""
+    limit = services().settings.sign_in_limit
+    spend(f"password {_address()}", limit)
+    if username is not None:
+        spend(f"password for {username}", limit)
+
+
+def _spend() -> Response | None:
+    if not request.path.startswith(PREFIX):
+        return None
+    limit = services().settings.rate_limit
+    try:
+        spend(f"address {_address()}", limit)
+        user_id = current_caller().user_id
+        if user_id is not None:
+            spend(f"user {user_id}", limit)
+    except RateLimited:
+        # A browser that comes back to its stream would give up for good on a 429.
+        if request.path.endswith("/stream") and named_event_stream():
+            return refuse_stream("too-many")
+        raise
+    return None
+
+
+def _tell(response: Response) -> Response:
+    rate: Rate | None = g.get("rate")
+    if rate is not None:
+        response.headers["RateLimit-Limit"] = str(rate.limit)
+        response.headers["RateLimit-Remaining"] = str(rate.remaining)
+        response.headers["RateLimit-Reset"] = str(rate.reset)
+    return response
+
+
+def _tenant() -> str:
+    # One that can't be read is refused, but not before its request is counted.
+    try:
+        return requested_tenant()
+    except InvalidRequest:
+        return SHARED
+
+
+def _address() -> str:
+    """Return whom an address stands for: a network of 64 bits, where one client has as many addresses as it likes."""
+    text = request.remote_addr or ""
+    if ":" not in text:
+        return text
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return text
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
+        return str(IPv6Address(int(address) >> 64 << 64))
+    return str(getattr(address, "ipv4_mapped", None) or address)

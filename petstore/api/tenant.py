@@ -1,0 +1,75 @@
+"""Whose shop a request is for: the tenant in its header or its query, and the shop of that one.
+
+A tenant is any UUID that a client makes up: in the demo it gets a copy of the demo shop at its first use. Must not know who
+asks, nor what for.
+"""
+
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import Any, TypeVar
+
+from flask import Flask, g, has_request_context, request
+
+from petstore.api.error import InvalidRequest
+from petstore.api.identifier import read_uuid
+from petstore.api.parameter import Header
+from petstore.api.services import services
+from petstore.shop import SHARED, Shop, seed_shop
+
+T = TypeVar("T")
+
+TENANT_ID = Header("X-Tenant-ID", str, "Whose petstore is meant: any UUID. Without it, the one that all share.")
+
+PARAMETER = "tenantId"
+"""The same in the query, where headers can't be set: in a browser's EventSource, and in links."""
+
+
+def requested_tenant() -> str:
+    """Return the tenant of the current request, or SHARED. Raises InvalidRequest."""
+    if "tenant" not in g:
+        g.tenant = _read()
+    tenant: str = g.tenant
+    return tenant
+
+
+def requested_shop() -> Shop:
+    """Return the shop that the current request is for, made first where the demo is on. Raises InvalidRequest, TooManyTenants."""
+    if "shop" not in g:
+        shop = Shop(services().log, requested_tenant())
+        if shop.tenant != SHARED and services().settings.demo:
+            seed_shop(shop)
+        g.shop = shop
+    found: Shop = g.shop
+    return found
+
+
+def together(work: Callable[[Shop], T]) -> T:
+    """Run `work` in one transaction of the requested shop, which it's handed, and must use no other.
+
+    It may run in another thread than the request, and yet look at the request, and make links.
+    """
+    context = copy_context()
+    return requested_shop().together(lambda shop: context.run(work, shop))
+
+
+def register_tenant(app: Flask) -> None:
+    """Make every link that a tenant's request is given lead back to that tenant's shop."""
+    app.url_defaults(_add_tenant)
+
+
+def _add_tenant(endpoint: str, values: dict[str, Any]) -> None:
+    if has_request_context() and g.get("tenant"):
+        values.setdefault(PARAMETER, g.tenant)
+
+
+def _read() -> str:
+    given = ((TENANT_ID.name, request.headers.get(TENANT_ID.name)), (PARAMETER, request.args.get(PARAMETER)))
+    # All are checked, and the first wins, as with Last-Event-ID.
+    return next(iter([_checked(name, text) for name, text in given if text is not None]), SHARED)
+
+
+def _checked(name: str, text: str) -> str:
+    try:
+        return read_uuid(text)
+    except ValueError as error:
+        raise InvalidRequest.parameter(name, str(error)) from None

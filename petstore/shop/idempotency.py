@@ -1,0 +1,77 @@
+"""Idempotency keys: what was done once under a key isn't done again, and whoever asks again is told what was told then.
+
+The key, the change and what was said of it are one transaction. So of two requests with one key the second waits for the
+first and then reads its answer, in whichever process; and a request that failed has left no key behind, and may be tried
+again. Must not know what an answer is: it's text.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import BigInteger, Column, Index, String, Table, Text, and_, delete, or_, select, text, tuple_, update
+
+from petstore.shop.error import KeyReused
+from petstore.shop.moment import DAY, now
+from petstore.shop.tenant import Shop
+from petstore.sse import Transaction, metadata
+
+KEPT = DAY
+"""For how long a key is known."""
+
+REMOVALS = 100
+"""Old keys removed with each new one: enough to keep up, and few enough that nobody waits for it."""
+
+keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("tenant", String(36), primary_key=True),
+    Column("caller", String(80), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("answer", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Index("idempotency_keys_created", "created_at"),
+)
+"""`answer` is NULL only inside the transaction that makes it."""
+
+# The same words in SQLite and in PostgreSQL, where a second one waits here until the first has committed.
+_CLAIM = text(
+    "INSERT INTO idempotency_keys (tenant, caller, key, fingerprint, created_at)"
+    " VALUES (:tenant, :caller, :key, :fingerprint, :at) ON CONFLICT DO NOTHING"
+)
+
+
+_KEY = (keys.c.tenant, keys.c.caller, keys.c.key)
+_OLDEST = tuple_(*_KEY).in_(select(*_KEY).order_by(keys.c.created_at).limit(REMOVALS))
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a caller named a request, and a digest of what the request says."""
+
+    caller: str
+    key: str
+    fingerprint: str
+
+
+def once(shop: Shop, key: Key, act: Callable[[Shop], str]) -> tuple[str, bool]:
+    """Return what `act` says, which is done in one transaction with the key, or what it said before; and whether it was before.
+
+    Raises KeyReused when the key stands for another request, and whatever `act` raises.
+    """
+
+    def find_or_act(transaction: Transaction) -> tuple[str, bool]:
+        connection = transaction.connection
+        this = and_(keys.c.tenant == shop.tenant, keys.c.caller == key.caller, keys.c.key == key.key)
+        connection.execute(delete(keys).where(keys.c.created_at < now() - KEPT, or_(this, _OLDEST)))
+        claim = {"tenant": shop.tenant, "caller": key.caller, "key": key.key, "fingerprint": key.fingerprint, "at": now()}
+        if connection.execute(_CLAIM, claim).rowcount == 1:
+            answer = act(shop.within(transaction))
+            connection.execute(update(keys).where(this).values(answer=answer))
+            return answer, False
+        known = connection.execute(select(keys.c.fingerprint, keys.c.answer).where(this)).one()
+        if known.fingerprint != key.fingerprint:
+            raise KeyReused(key.key)
+        return known.answer, True
+
+    return shop.write(find_or_act)
