@@ -16,7 +16,7 @@ from petstore.ai.variety import pick
 from petstore.shop import Customer, owned_pets
 from petstore.sse import EventLog
 
-BALANCE = 0.8
+BALANCE = 0.75
 """Relevance against variety, for a customer of whom something is known; and for one who is new."""
 BALANCE_UNKNOWN = 0.5
 
@@ -30,9 +30,10 @@ MOST = 100
 class EmbeddedRecommender:
     """Recommends from `index`, which it keeps up with the log."""
 
-    def __init__(self, log: EventLog, index: PetIndex) -> None:
+    def __init__(self, log: EventLog, index: PetIndex, balance: float = BALANCE) -> None:
         self._log = log
         self._index = index
+        self._balance = balance
 
     def recommend(self, customer: Customer, made: Sequence[Recommendation], limit: int) -> Iterator[Recommendation]:
         def read(connection: Connection) -> tuple[tuple[str, ...], int]:
@@ -52,7 +53,7 @@ class EmbeddedRecommender:
         relevance[~columns.for_sale()] = -1
         relevance[[table.places[pet_id] for pet_id in (*customer.likes, *owned) if pet_id in table.places]] = -1
         before = [table.places[pick.pet_id] for pick in made if pick.pet_id in table.places]
-        balance = BALANCE if taste.known else BALANCE_UNKNOWN
+        balance = self._balance if taste.known else BALANCE_UNKNOWN
         reasons = Reasons(taste, table, interest)
         score = made[-1].score if made else 1.0 + STEP
         places = pick(columns, relevance, balance, before, lambda place: self._is_available(place, table), not taste.known)

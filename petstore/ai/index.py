@@ -109,6 +109,11 @@ class PetIndex:
                 self._apply(events)
                 cursor = events[-1].id
 
+    def build(self) -> None:
+        """Read everything anew. Raises LogUnavailable."""
+        with self._reading:
+            self._build()
+
     def look(self) -> None:
         """Look for new pets, changed traits, likes and purchases. Raises LogUnavailable."""
         with self._reading:
@@ -188,7 +193,7 @@ class PetIndex:
             return self._rested(self._log.query(lambda connection: reads[what](connection, key, PAIRS_SLICE)))
 
         def digest(columns: Columns) -> tuple[Interest, Vector]:
-            return Interest(pairs, columns.species), columns.vectors.mean(axis=0)
+            return Interest(pairs, columns.species), columns.vectors.sum(axis=0) / max(1, len(table))
 
         collect(read, pairs, FIRST_KEY)
         digested: tuple[Interest, Vector] = get_hub().threadpool.apply(digest, (table.columns,))
