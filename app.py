@@ -13,7 +13,7 @@ from sqlalchemy.exc import DatabaseError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from petstore import api, web
-from petstore.ai import EmbeddedRecommender, PetIndex, Runs
+from petstore.ai import EmbeddedRecommender, PetIndexes, Runs
 from petstore.api.bearer import derived_key
 from petstore.api.caller import Trust
 from petstore.api.metrics import Metrics
@@ -42,8 +42,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)  # type: ignore[method-assign]
     log = SqlEventLog(settings.database_path)
     feed = Feed(log, Metrics(settings.var_directory / "metrics"))
-    index = PetIndex(log, feed)
-    runs = Runs(log, EmbeddedRecommender(log, index), settings.retention_h * 3600)
+    indexes = PetIndexes(Shop(log), feed)
+    runs = Runs(log, EmbeddedRecommender(indexes.of), settings.retention_h * 3600)
     terms = Terms(settings.heartbeat_s, settings.retry_ms, settings.drain_spread_s, settings.stuck_s, describe(500))
     app.extensions["petstore"] = Services(
         settings,
@@ -56,7 +56,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         Passwords(),
         Windows(settings.var_directory / "rates", derived_key(settings.secret_key, "rates")),
     )
-    background = Background(feed, [*jobs(settings, log, runs), index])
+    background = Background(feed, [*jobs(settings, log, runs), indexes])
     app.extensions["petstore.background"] = background
 
     @app.before_request

@@ -16,7 +16,7 @@ def render(results: Results) -> str:
     """Return the whole report."""
     parts = [_heading(results)]
     parts += [_side_by_side(results, streams) for streams in results.circumstances("streams")]
-    parts += [_visits(results), _promises(results), _growth(results), _absent(results)]
+    parts += [_visits(results), _recommendations(results), _promises(results), _growth(results), _absent(results)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -83,6 +83,33 @@ def _visits(results: Results) -> str:
             rows.append((server.title, *("-" if value is None else f"{value:,.0f}" for value in values)))
     header = ("server", "connect + first event + close /s", "failed", "10-event streams /s", "failed")
     return "## Short visits\n\n" + table(header, rows) if rows else ""
+
+
+def _recommendations(results: Results) -> str:
+    rows = []
+    for pets in results.circumstances("pets"):
+
+        def pair(one: str, other: str, pets: int = pets) -> str:
+            values = [results.median("petstore", name, pets=pets) for name in (one, other)]
+            return " / ".join("-" if value is None else f"{value:,.1f}" for value in values)
+
+        rows.append(
+            (
+                f"{pets:,}",
+                pair("first_p50_ms", "first_p99_ms"),
+                pair("ten_p50_ms", "ten_p99_ms"),
+                pair("p99_without_ms", "p99_beside_ms"),
+                *(
+                    f"{results.median('petstore', name, pets=pets) or 0:,.1f}"
+                    for name in ("cpu_ms_per_run", "cold_ms", "memory_mib")
+                ),
+            )
+        )
+    header = (
+        "pets", "first, p50 / p99 ms", "all ten, p50 / p99 ms", "p99 of 1,000 other streams, without / beside 10 runs/s, ms",
+        "CPU ms a run", "first after a start, ms", "server MiB",
+    )  # fmt: skip
+    return "## Recommendations\n\n" + table(header, rows) if rows else ""
 
 
 def _promises(results: Results) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench import growth, measures
+from bench import growth, measures, recommend
 from bench.load import ONE_BY_ONE
 from bench.machine import machine, versions
 from bench.measures import Numbers
@@ -43,10 +43,25 @@ class Plan:
     visits_s: float
     append_s: float
     growth: bool
+    pets: tuple[int, ...]
 
 
-QUICK = Plan(True, ("petstore", "nchan", "writer"), 1, (1000,), 3000, 15, 3, 1, 50_000, 0, 1, False)
-FULL = Plan(False, tuple(server.name for server in SERVERS), 3, (100, 1000, 5000, 10_000), 10_000, 30, 10, 3, 25_000, 5, 5, True)
+QUICK = Plan(True, ("petstore", "nchan", "writer"), 1, (1000,), 3000, 15, 3, 1, 50_000, 0, 1, False, (100_000,))
+FULL = Plan(
+    False,
+    tuple(server.name for server in SERVERS),
+    3,
+    (100, 1000, 5000, 10_000),
+    10_000,
+    30,
+    10,
+    3,
+    25_000,
+    5,
+    5,
+    True,
+    (1000, 10_000, 100_000),
+)
 
 
 def measure_streams(kind: type[Server], streams: int, plan: Plan) -> Numbers:
@@ -90,6 +105,8 @@ def jobs(plan: Plan, kinds: list[type[Server]]) -> Iterator[Job]:
             yield kind.name, {}, partial(measure_visits, kind, plan)
     if any(kind.name == "petstore" for kind in kinds):
         yield "petstore", {}, partial(growth.append, plan.append_s)
+        for pets in plan.pets:
+            yield "petstore", {"pets": pets}, partial(recommend.recommend, pets, 30 if plan.quick else 200, plan.steady_s)
         for workers in (1, 2, 4) if plan.growth else ():
             yield "petstore", {"workers": workers}, partial(growth.workers, workers, 1000, plan.trial_s)
         for topics in (1, 100, 10_000) if plan.growth else ():

@@ -65,9 +65,11 @@ class Petstore(Server):
     title = "petstore (Flask, gunicorn gevent)"
     stream = "/v1/inventory/stream"
     workers = 1
+    pet_count = 0
+    """More pets than the demo has, where that matters."""
 
     def command(self) -> list[str]:
-        seed = [str(OURS / "python"), "-m", "bench.seed", str(self.database)]
+        seed = [str(OURS / "python"), "-m", "bench.seed", str(self.database), str(self.pet_count)]
         ids = json.loads(subprocess.run(seed, cwd=ROOT, check=True, capture_output=True).stdout)
         self.pets: list[str] = ids["pets"]
         self.short = [f"/v1/pets/recommendations/stream?userId={customer}" for customer in ids["customers"]]

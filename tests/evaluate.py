@@ -7,13 +7,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from petstore.ai import EmbeddedRecommender, PetIndex
 from petstore.migrations import migrate
-from petstore.shop import owned_pets
+from petstore.shop import Shop, owned_pets
 from petstore.sse import EventLog, Feed, SqlEventLog
 from tests.ai.planted import Planted, PlantedShop, plant, variety
 
@@ -54,7 +55,7 @@ def planted_shop(pets: int, customers: int, seed: int) -> Iterator[tuple[EventLo
         migrate(path)
         log = SqlEventLog(path)
         feed = Feed(log)
-        index = PetIndex(log, feed)
+        index = PetIndex(Shop(log), feed)
         try:
             shop = plant(log, pets, customers, seed)
             yield log, shop, index
@@ -66,10 +67,10 @@ def planted_shop(pets: int, customers: int, seed: int) -> Iterator[tuple[EventLo
 
 def ways(log: EventLog, shop: PlantedShop, index: PetIndex, seed: int) -> dict[str, Choose]:
     """Return the ways of choosing that are compared."""
-    recommender, chance = EmbeddedRecommender(log, index), np.random.default_rng(seed)
+    chance = np.random.default_rng(seed)
     places = {pet_id: place for place, pet_id in enumerate(shop.pet_ids)}
     owned = {
-        planted.customer.id: set(log.query(lambda connection: owned_pets(connection, planted.customer.id)))  # noqa: B023
+        planted.customer.id: set(log.query(lambda connection: owned_pets(Shop(log), connection, planted.customer.id)))  # noqa: B023
         for planted in shop.planted
     }
     popularity = np.zeros(len(places))
@@ -81,10 +82,14 @@ def ways(log: EventLog, shop: PlantedShop, index: PetIndex, seed: int) -> dict[s
         known = {places[pet_id] for pet_id in (*planted.customer.likes, *owned[planted.customer.id])}
         return [int(place) for place in np.argsort(-measure, kind="stable") if place not in known][:count]
 
+    def recommend(recommender: EmbeddedRecommender, planted: Planted, count: int) -> list[int]:
+        return [places[pick.pet_id] for pick in recommender.recommend(Shop(log), planted.customer, [], count)]
+
     return {
         "random": lambda planted, count: best(chance.random(len(places)), planted, count),
         "most popular": lambda planted, count: best(popularity, planted, count),
-        "embedded": lambda planted, count: [places[pick.pet_id] for pick in recommender.recommend(planted.customer, [], count)],
+        "embedded": partial(recommend, EmbeddedRecommender(lambda _: index)),
+        "embedded, relevance alone": partial(recommend, EmbeddedRecommender(lambda _: index, balance=1.0)),
         "the customers themselves": lambda planted, count: best(planted.measure, planted, count),
     }
 

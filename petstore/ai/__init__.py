@@ -2,6 +2,7 @@
 
 from petstore.ai.embedded import EmbeddedRecommender as EmbeddedRecommender
 from petstore.ai.index import PetIndex as PetIndex
+from petstore.ai.indexes import PetIndexes as PetIndexes
 from petstore.ai.recommender import Recommendation as Recommendation
 from petstore.ai.recommender import Recommender as Recommender
 from petstore.ai.run import RECOMMENDATIONS as RECOMMENDATIONS

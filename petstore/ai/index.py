@@ -24,18 +24,19 @@ from petstore.ai.interest import Interest, Pairs, collect
 from petstore.ai.table import Columns, PetTable
 from petstore.shop import (
     FIRST_KEY,
-    INVENTORY_TOPIC,
     LAST_ID,
     Offer,
     Pair,
+    Shop,
     bought_pairs,
     changed_offers,
     count_offers,
     find_offers,
+    inventory_topic,
     liked_pairs,
     newest_offers,
 )
-from petstore.sse import Event, EventLog, Feed, LogUnavailable, Selection, Subscription, close_own_loop
+from petstore.sse import Event, Feed, LogUnavailable, Selection, Subscription, close_own_loop
 
 T = TypeVar("T")
 
@@ -65,13 +66,14 @@ logger = logging.getLogger(__name__)
 class PetIndex:
     """See the module. `table` and `interest` may be replaced by newer ones at any time; `catch_up` comes first."""
 
-    def __init__(self, log: EventLog, feed: Feed) -> None:
+    def __init__(self, shop: Shop, feed: Feed) -> None:
         self.table = PetTable()
         self.interest = Interest(Pairs({}), self.table.columns.species)
         self.usual: Vector = np.zeros(DIMENSIONS, np.float32)
         """The mean of all vectors: how common each trait is here."""
 
-        self._log = log
+        self._shop = shop
+        self._topic = inventory_topic(shop)
         self._feed = feed
         self._news = Signal()
         self._subscription: Subscription | None = None
@@ -105,9 +107,14 @@ class PetIndex:
         with self._changing:
             cursor = self._take()
             # Committed, but not yet seen by the feed of this worker, which will bring it again.
-            while cursor < head and (events := self._log.read((INVENTORY_TOPIC,), cursor, SLICE)):
+            while cursor < head and (events := self._shop.log.read((self._topic,), cursor, SLICE)):
                 self._apply(events)
                 cursor = events[-1].id
+
+    def build(self) -> None:
+        """Read everything anew. Raises LogUnavailable."""
+        with self._reading:
+            self._build()
 
     def look(self) -> None:
         """Look for new pets, changed traits, likes and purchases. Raises LogUnavailable."""
@@ -117,11 +124,11 @@ class PetIndex:
                 return
             since, self._looked_at = self._looked_at - OVERLAP_US, _now()
             above = ""
-            while found := self._read(lambda connection: changed_offers(connection, since, above, SLICE)):  # noqa: B023
+            while found := self._read(lambda connection: changed_offers(self._shop, connection, since, above, SLICE)):  # noqa: B023
                 with self._changing:
                     self.table.put(*found)
                 above = found[0][-1].pet_id
-            if min(self._log.query(count_offers), MAX_PETS) != len(self.table):
+            if min(self._shop.query(lambda connection: count_offers(self._shop, connection)), MAX_PETS) != len(self.table):
                 self._build()  # Pets that were brought in with an old date, or taken away.
             else:
                 self.interest, self.usual = self._digest(self.table)
@@ -157,10 +164,10 @@ class PetIndex:
         """Read everything into a new table, beside the one in use."""
         if self._subscription is None:
             # Before the first row is read: what changes meanwhile will be applied over what was read.
-            self._subscription = self._feed.subscribe(Selection((INVENTORY_TOPIC,)), None, self._news.set)
+            self._subscription = self._feed.subscribe(Selection((self._topic,)), None, self._news.set)
         looked_at, table, below = _now(), PetTable(), LAST_ID
         while len(table) < MAX_PETS and (
-            found := self._read(lambda connection: newest_offers(connection, below, SLICE))  # noqa: B023
+            found := self._read(lambda connection: newest_offers(self._shop, connection, below, SLICE))  # noqa: B023
         ):
             table.put(*found)
             below = found[0][-1].pet_id
@@ -175,9 +182,9 @@ class PetIndex:
 
         def work(connection: Connection) -> tuple[list[Offer], Vectors, int] | None:
             offers = read(connection)
-            return (offers, _vectors(offers), self._log.head(connection)) if offers else None
+            return (offers, _vectors(offers), self._shop.log.head(connection)) if offers else None
 
-        return self._rested(self._log.query(work))
+        return self._rested(self._shop.query(work))
 
     def _digest(self, table: PetTable) -> tuple[Interest, Vector]:
         """Read the customers' interest, and work out what concerns all pets."""
@@ -185,10 +192,10 @@ class PetIndex:
         reads = {"liked": liked_pairs, "bought": bought_pairs}
 
         def read(what: str, key: tuple[str, str]) -> list[Pair]:
-            return self._rested(self._log.query(lambda connection: reads[what](connection, key, PAIRS_SLICE)))
+            return self._rested(self._shop.query(lambda connection: reads[what](self._shop, connection, key, PAIRS_SLICE)))
 
         def digest(columns: Columns) -> tuple[Interest, Vector]:
-            return Interest(pairs, columns.species), columns.vectors.mean(axis=0)
+            return Interest(pairs, columns.species), columns.vectors.sum(axis=0) / max(1, len(table))
 
         collect(read, pairs, FIRST_KEY)
         digested: tuple[Interest, Vector] = get_hub().threadpool.apply(digest, (table.columns,))
@@ -219,7 +226,11 @@ class PetIndex:
             elif event.type == "price-change":
                 table.set_price(place, round(data["newPrice"] * 100), event.id)
         # One that is new, or older than the newest that fit.
-        if unknown and len(table) < MAX_PETS and (found := self._read(lambda connection: find_offers(connection, unknown))):
+        if (
+            unknown
+            and len(table) < MAX_PETS
+            and (found := self._read(lambda connection: find_offers(self._shop, connection, unknown)))
+        ):
             table.put(*found)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from petstore.shop import Customer
+from petstore.shop import Customer, Shop
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,5 +32,5 @@ class Recommender(Protocol):
     true. The same shop and the same customer get the same picks from every worker, so that a run can be taken over.
     """
 
-    def recommend(self, customer: Customer, made: Sequence[Recommendation], limit: int) -> Iterator[Recommendation]:
+    def recommend(self, shop: Shop, customer: Customer, made: Sequence[Recommendation], limit: int) -> Iterator[Recommendation]:
         """Yield what follows the picks that were `made` before, until there are `limit` of them in all, or nothing is left."""

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, select, tuple_
 
 from petstore.shop.customers import likes
 from petstore.shop.orders import OrderStatus, orders
+from petstore.shop.tenant import Shop
 
 
 class Pair(NamedTuple):
@@ -24,11 +25,16 @@ FIRST_KEY = ("", "")
 
 _OWNED = (
     select(orders.c.pet_id)
-    .where(orders.c.customer_id == bindparam("customer_id"), orders.c.status != OrderStatus.CANCELLED)
+    .where(
+        orders.c.tenant == bindparam("tenant"),
+        orders.c.customer_id == bindparam("customer_id"),
+        orders.c.status != OrderStatus.CANCELLED,
+    )
     .order_by(orders.c.id.desc())
 )
 _LIKED = (
     select(likes.c.customer_id, likes.c.pet_id)
+    .where(likes.c.tenant == bindparam("tenant"))
     .where(tuple_(likes.c.customer_id, likes.c.pet_id) > tuple_(bindparam("customer_id"), bindparam("other_id")))
     .order_by(likes.c.customer_id, likes.c.pet_id)
     .limit(bindparam("limit"))
@@ -36,6 +42,7 @@ _LIKED = (
 _BOUGHT = (
     select(orders.c.customer_id, orders.c.pet_id, orders.c.id)
     .where(
+        orders.c.tenant == bindparam("tenant"),
         tuple_(orders.c.customer_id, orders.c.id) > tuple_(bindparam("customer_id"), bindparam("other_id")),
         orders.c.status != OrderStatus.CANCELLED,
     )
@@ -44,18 +51,18 @@ _BOUGHT = (
 )
 
 
-def owned_pets(connection: Connection, customer_id: str) -> tuple[str, ...]:
+def owned_pets(shop: Shop, connection: Connection, customer_id: str) -> tuple[str, ...]:
     """Return the ids of the pets that a customer has ordered and not cancelled, each once, the newest order first."""
-    return tuple(dict.fromkeys(connection.execute(_OWNED, {"customer_id": customer_id}).scalars()))
+    return tuple(dict.fromkeys(connection.execute(_OWNED, {"tenant": shop.tenant, "customer_id": customer_id}).scalars()))
 
 
-def liked_pairs(connection: Connection, after: tuple[str, str], limit: int) -> list[Pair]:
+def liked_pairs(shop: Shop, connection: Connection, after: tuple[str, str], limit: int) -> list[Pair]:
     """Return up to `limit` pairs of a customer and a pet that this one likes, after the key `after`."""
-    rows = connection.execute(_LIKED, {"customer_id": after[0], "other_id": after[1], "limit": limit})
+    rows = connection.execute(_LIKED, {"tenant": shop.tenant, "customer_id": after[0], "other_id": after[1], "limit": limit})
     return [Pair(customer_id, pet_id, (customer_id, pet_id)) for customer_id, pet_id in rows]
 
 
-def bought_pairs(connection: Connection, after: tuple[str, str], limit: int) -> list[Pair]:
+def bought_pairs(shop: Shop, connection: Connection, after: tuple[str, str], limit: int) -> list[Pair]:
     """Return up to `limit` pairs of a customer and a pet that this one bought, one for each order, after the key `after`."""
-    rows = connection.execute(_BOUGHT, {"customer_id": after[0], "other_id": after[1], "limit": limit})
+    rows = connection.execute(_BOUGHT, {"tenant": shop.tenant, "customer_id": after[0], "other_id": after[1], "limit": limit})
     return [Pair(customer_id, pet_id, (customer_id, order_id)) for customer_id, pet_id, order_id in rows]

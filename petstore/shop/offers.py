@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, bindparam, func, select
 
 from petstore.shop.pets import PetStatus, Size, Species, pets
+from petstore.shop.tenant import Shop
 
 
 class Kind(NamedTuple):
@@ -24,7 +25,7 @@ class Kind(NamedTuple):
 
 
 class Offer(NamedTuple):
-    """A pet as it's offered. `kept` says that staff keep it from sale, whatever its stock."""
+    """A pet as it's offered. `kept` says that staff keep it from sale, or have deleted it, whatever its stock."""
 
     pet_id: str
     name: str
@@ -49,11 +50,12 @@ _COLUMNS = (
     pets.c.stock,
     pets.c.status,
     pets.c.updated_at,
+    pets.c.deleted_at,
 )
-_BELOW = select(*_COLUMNS).where(pets.c.id < bindparam("below")).order_by(pets.c.id.desc()).limit(bindparam("limit"))
+_OFFERS = select(*_COLUMNS).where(pets.c.tenant == bindparam("tenant"))
+_BELOW = _OFFERS.where(pets.c.id < bindparam("below")).order_by(pets.c.id.desc()).limit(bindparam("limit"))
 _CHANGED = (
-    select(*_COLUMNS)
-    .where(pets.c.updated_at > bindparam("since"), pets.c.id > bindparam("above"))
+    _OFFERS.where(pets.c.updated_at > bindparam("since"), pets.c.id > bindparam("above"))
     .order_by(pets.c.id)
     .limit(bindparam("limit"))
 )
@@ -62,27 +64,27 @@ LAST_ID = "~"
 """Above every id."""
 
 
-def newest_offers(connection: Connection, below: str, limit: int) -> list[Offer]:
+def newest_offers(shop: Shop, connection: Connection, below: str, limit: int) -> list[Offer]:
     """Return up to `limit` offers whose pets' ids are below `below`, the newest first."""
-    return _offers(connection, _BELOW, below=below, limit=limit)
+    return _offers(shop, connection, _BELOW, below=below, limit=limit)
 
 
-def changed_offers(connection: Connection, since: int, above: str, limit: int) -> list[Offer]:
+def changed_offers(shop: Shop, connection: Connection, since: int, above: str, limit: int) -> list[Offer]:
     """Return up to `limit` offers that have changed after the moment `since`, of pets whose ids are above `above`."""
-    return _offers(connection, _CHANGED, since=since, above=above, limit=limit)
+    return _offers(shop, connection, _CHANGED, since=since, above=above, limit=limit)
 
 
-def find_offers(connection: Connection, pet_ids: Sequence[str]) -> list[Offer]:
+def find_offers(shop: Shop, connection: Connection, pet_ids: Sequence[str]) -> list[Offer]:
     """Return the offers of those of these pets that exist."""
-    return _offers(connection, select(*_COLUMNS).where(pets.c.id.in_(pet_ids)))
+    return _offers(shop, connection, _OFFERS.where(pets.c.id.in_(pet_ids)))
 
 
-def count_offers(connection: Connection) -> int:
+def count_offers(shop: Shop, connection: Connection) -> int:
     """Return how many pets there are."""
-    return connection.execute(select(func.count()).select_from(pets)).scalar_one()
+    return connection.execute(select(func.count()).select_from(pets).filter_by(tenant=shop.tenant)).scalar_one()
 
 
-def _offers(connection: Connection, statement: Select[Any], **values: object) -> list[Offer]:
+def _offers(shop: Shop, connection: Connection, statement: Select[Any], **values: object) -> list[Offer]:
     # By place rather than by name: this is read a hundred thousand times.
     return [
         Offer(
@@ -91,8 +93,8 @@ def _offers(connection: Connection, statement: Select[Any], **values: object) ->
             Kind(Species(row[2]), row[3], row[4], Size(row[5]), row[6], row[7], tuple(row[8])),
             row[9],
             row[10],
-            row[11] != PetStatus.AVAILABLE and not (row[11] == PetStatus.NOT_AVAILABLE and row[10] == 0),
+            row[13] is not None or (row[11] != PetStatus.AVAILABLE and not (row[11] == PetStatus.NOT_AVAILABLE and row[10] == 0)),
             row[12],
         )
-        for row in connection.execute(statement, values)
+        for row in connection.execute(statement, {**values, "tenant": shop.tenant})
     ]

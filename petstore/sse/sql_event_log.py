@@ -71,6 +71,7 @@ trims = Table(
 # What every stream asks, built once: building a statement takes longer than SQLite takes to answer it.
 _PAGE = select(events).where(events.c.id > bindparam("after")).order_by(events.c.id).limit(bindparam("limit"))
 _PAGE_OF_TOPIC = _PAGE.where(events.c.topic == bindparam("topic"))
+_HEAD = select(clock.c.last_id)
 _TRIMMED = select(trims.c.last_id).where(trims.c.topic == bindparam("topic"))
 _OLDEST = select(func.min(events.c.id)).where(events.c.topic == bindparam("topic"))
 _LAST_ID = select(clock.c.last_id).with_for_update()
@@ -120,7 +121,7 @@ class SqlEventLog:
     def head(self, connection: Connection | None = None) -> int:
         if connection is None:
             return self.query(self.head)
-        last_id: int = connection.execute(select(clock.c.last_id)).scalar_one()
+        last_id: int = connection.execute(_HEAD).scalar_one()
         return last_id
 
     def origin(self) -> int:

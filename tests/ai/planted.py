@@ -9,6 +9,7 @@ Must not use anything of a recommender, nor its way of comparing pets.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import combinations
 
 import numpy as np
@@ -124,7 +125,16 @@ def _make_customer(
         max_price_cents=budget if chance.random() < 0.4 else None,
     )
     name = f"planted-{number}"
-    customer = Customer(new_id(), name, f"{name}@example.org", name, name, said, tuple(pet_ids[place] for place in liked))
+    moment = datetime.now(UTC)
+    customer = Customer(
+        id=new_id(),
+        username=name,
+        email=f"{name}@example.org",
+        preferences=said,
+        likes=tuple(pet_ids[place] for place in liked),
+        created_at=moment,
+        updated_at=moment,
+    )
     return Planted(customer, measure, frozenset(coming)), bought
 
 
@@ -132,8 +142,8 @@ def _store(
     transaction: Transaction, pet_ids: list[str], kinds: list[Kind], prices: list[int], rows: list[tuple[Planted, list[int]]]
 ) -> None:
     model = read_catalogue().pets[0]
-    common = {"gender": model.gender, "currency": "USD", "description": "", "medical": {}, "status": "AVAILABLE"}
-    times = {"created_at": 1, "updated_at": 1}
+    common = {"gender": model.gender, "currency": "USD", "description": "", "medical": {}, "photos": [], "status": "AVAILABLE"}
+    times = {"tenant": "", "created_at": 1, "updated_at": 1}
     connection = transaction.connection
     connection.execute(
         insert(pets),
@@ -149,15 +159,20 @@ def _store(
             {
                 "id": one.id, "username": one.username, "email": one.email, "first_name": one.first_name,
                 "last_name": one.last_name, "preferences": preferences_to_json(one.preferences),
+                "role": "CUSTOMER", "tokens_from": 0, **times,
             }
             for one in people
         ],
     )  # fmt: skip
     connection.execute(
         insert(likes),
-        [{"customer_id": one.id, "pet_id": id, "position": place} for one in people for place, id in enumerate(one.likes)],
+        [
+            {"tenant": "", "customer_id": one.id, "pet_id": id, "position": place}
+            for one in people
+            for place, id in enumerate(one.likes)
+        ],
     )
-    order = {"quantity": 1, "status": OrderStatus.DELIVERED, "total_cents": 1, "currency": "USD", **times}
+    order = {"quantity": 1, "status": OrderStatus.DELIVERED, "total_cents": 1, "currency": "USD", "last_event_id": 1, **times}
     connection.execute(
         insert(orders),
         [

@@ -1,0 +1,209 @@
+"""The index says what the database says, whatever changes, when and by whom; and it ends when it's told to."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from petstore.ai import PetIndex
+from petstore.ai import index as index_module
+from petstore.ai.features import vectors
+from petstore.shop import Change, Kind, PetStatus, Shop, Size, Species, all_pets, change_inventory, new_id, place_order
+from petstore.shop.catalogue import read_catalogue
+from petstore.shop.interest import bought_pairs, liked_pairs
+from petstore.sse import EventLog, Feed, LogUnavailable
+from tests.ai.people import add_customer
+
+BUDDY = read_catalogue().pets[0].id
+
+
+def assert_fresh(index: PetIndex, log: EventLog) -> None:
+    """The table is what the database holds."""
+    pets = {pet.id: pet for pet in all_pets(Shop(log))}
+    table, columns = index.table, index.table.columns
+    assert set(table.ids) == set(pets)
+    for place, pet in enumerate(pets[pet_id] for pet_id in table.ids):
+        assert (columns.stock[place], columns.price_cents[place]) == (pet.stock, pet.price_cents)
+        assert table.available(place) == (pet.stock > 0 and pet.status is PetStatus.AVAILABLE)
+        kind = Kind(pet.species, pet.breed, pet.age_months, pet.size, pet.color, pet.good_with_kids, pet.temperament)
+        assert (table.names[place], table.kinds[place]) == (pet.name, kind)
+        assert np.array_equal(columns.vectors[place], vectors([kind], [pet.price_cents])[0])
+
+
+def wait_until(met: Callable[[], object]) -> None:
+    until = time.monotonic() + 20
+    while not met():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def sell_out(log: EventLog, pet_id: str = BUDDY) -> None:
+    change_inventory(Shop(log), [Change(pet_id, stock=0)])
+
+
+def add_pet(log: EventLog, name: str = "Newcomer", updated_at: int | None = None) -> str:
+    at = time.time_ns() // 1000 if updated_at is None else updated_at
+    values = {"id": new_id(), "name": name, "at": at}
+    statement = text(
+        "INSERT INTO pets SELECT tenant, :id, :name, species, breed, age_months, size, color, gender, good_with_kids, price_cents, "
+        "currency, stock, temperament, description, medical, photos, status, :at, :at, NULL FROM pets WHERE id = :model"
+    )
+    log.write(lambda transaction: transaction.connection.execute(statement, values | {"model": BUDDY}))
+    return values["id"]  # type: ignore[return-value]
+
+
+def test_it_is_built_at_the_first_use_and_has_every_pet(log: EventLog, index: PetIndex):
+    assert len(index.table) == 0
+    index.catch_up(log.head())
+    assert len(index.table) == 72
+    assert_fresh(index, log)
+
+
+def test_what_was_committed_before_is_known_even_if_the_feed_has_not_heard_of_it(log: EventLog, feed: Feed, index: PetIndex):
+    index.catch_up(log.head())
+    feed.stop()  # It hears nothing from now on.
+    change_inventory(Shop(log), [Change(BUDDY, stock=0, price_cents=99_99), Change(index.table.ids[5], stock=70)])
+    index.catch_up(log.head())
+    assert_fresh(index, log)
+
+
+def test_an_event_that_comes_again_late_changes_nothing(log: EventLog, index: PetIndex):
+    index.catch_up(log.head())
+    for stock in (8, 0):
+        change_inventory(Shop(log), [Change(BUDDY, stock=stock)])
+    index.catch_up(log.head())
+    place = index.table.places[BUDDY]
+    index.table.set_stock(place, 8, log.head() - 1)
+    assert not index.table.available(place)
+    assert_fresh(index, log)
+
+
+def test_changes_of_all_kinds_from_many_threads_are_all_there_in_the_end(log: EventLog, index: PetIndex):
+    pet_ids = [pet.id for pet in all_pets(Shop(log))][:10]
+
+    def change(seed: int) -> None:
+        for turn in range(15):
+            pet_id = pet_ids[(seed * 7 + turn) % 10]
+            change_inventory(Shop(log), [Change(pet_id, stock=(seed + turn) % 3, price_cents=5000 + seed * 100 + turn)])
+
+    threads = [threading.Thread(target=change, args=(seed,)) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(5):
+        index.catch_up(log.head())
+        index.build()
+    for thread in threads:
+        thread.join()
+    index.catch_up(log.head())
+    assert_fresh(index, log)
+
+
+def test_it_follows_by_itself_until_it_is_stopped(log: EventLog, feed: Feed):
+    index = PetIndex(Shop(log), feed)
+    index.start()
+    index.start()
+    wait_until(lambda: len(index.table) == 72)
+    place = index.table.places[BUDDY]
+    sell_out(log)
+    wait_until(lambda: not index.table.available(place))
+    assert [thread.name for thread in threading.enumerate()].count("pet index") == 1
+    index.stop()
+    assert "pet index" not in [thread.name for thread in threading.enumerate()]
+    change_inventory(Shop(log), [Change(BUDDY, stock=4)])
+    assert not index.table.available(place)
+
+
+def test_it_may_be_stopped_before_it_was_started(log: EventLog, feed: Feed):
+    PetIndex(Shop(log), feed).stop()
+
+
+def test_a_log_that_is_away_is_an_error_to_who_asks(log: EventLog, index: PetIndex, monkeypatch: pytest.MonkeyPatch):
+    def away(*_: object) -> None:
+        raise LogUnavailable("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(log, "query", away)
+        with pytest.raises(LogUnavailable):
+            index.catch_up(0)
+    index.catch_up(log.head())
+    assert_fresh(index, log)
+
+
+def test_a_new_pet_is_known_from_its_first_event(log: EventLog, index: PetIndex):
+    index.catch_up(log.head())
+    pet_id = add_pet(log)
+    sell_out(log, pet_id)
+    index.catch_up(log.head())
+    assert len(index.table) == 73
+    assert_fresh(index, log)
+
+
+@pytest.mark.parametrize("updated_at", [None, 1], ids=["now", "with an old date"])
+def test_a_look_finds_new_pets(log: EventLog, index: PetIndex, updated_at: int | None):
+    index.catch_up(log.head())
+    add_pet(log, updated_at=updated_at)
+    index.look()
+    assert len(index.table) == 73
+    assert_fresh(index, log)
+
+
+def test_a_look_finds_changed_traits_and_what_staff_keep_from_sale(log: EventLog, index: PetIndex):
+    index.catch_up(log.head())
+    place = index.table.places[BUDDY]
+    statement = text("UPDATE pets SET species = 'CAT', size = 'SMALL', status = 'PENDING', updated_at = :now WHERE id = :id")
+    values = {"now": time.time_ns() // 1000, "id": BUDDY}
+    log.write(lambda transaction: transaction.connection.execute(statement, values))
+    index.look()
+    assert (index.table.kinds[place].species, index.table.kinds[place].size) == (Species.CAT, Size.SMALL)
+    assert not index.table.available(place)
+    assert_fresh(index, log)
+
+
+def test_what_staff_keep_from_sale_stays_so_whatever_its_stock(log: EventLog, index: PetIndex):
+    log.write(
+        lambda transaction: transaction.connection.execute(text("UPDATE pets SET status = 'ADOPTED' WHERE id = :id"), {"id": BUDDY})
+    )
+    index.catch_up(log.head())
+    change_inventory(Shop(log), [Change(BUDDY, stock=40)])
+    index.catch_up(log.head())
+    assert not index.table.available(index.table.places[BUDDY])
+
+
+def test_a_look_finds_what_others_like_and_buy(log: EventLog, index: PetIndex):
+    index.catch_up(log.head())
+    place, other = index.table.places[BUDDY], index.table.ids[7]
+    before = int(index.interest.popularity[place])
+    add_customer(log, liked=[BUDDY], bought=[other, BUDDY], cancelled=[index.table.ids[8]])
+    index.look()
+    assert index.interest.popularity[place] == before + 1
+    assert 7 in index.interest.bought_by_likers(place).of
+    assert 7 in index.interest.bought_by_buyers(place).of
+    assert place not in index.interest.bought_by_buyers(place).of
+
+
+def test_only_the_newest_pets_are_kept_where_there_are_too_many(log: EventLog, index: PetIndex, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(index_module, "MAX_PETS", 50)
+    monkeypatch.setattr(index_module, "SLICE", 25)
+    index.catch_up(log.head())
+    assert set(index.table.ids) == {pet.id for pet in sorted(all_pets(Shop(log)), key=lambda pet: pet.id)[-50:]}
+    change_inventory(Shop(log), [Change(pet.id, stock=pet.stock + 1) for pet in all_pets(Shop(log))])
+    index.catch_up(log.head())
+    index.look()
+    assert len(index.table) == 50
+
+
+def test_pairs_are_read_slice_by_slice_each_once(log: EventLog):
+    for pet_id in [pet.id for pet in all_pets(Shop(log)) if pet.stock > 2][:6]:
+        place_order(Shop(log), pet_id, 1, "user-456")
+        place_order(Shop(log), pet_id, 1)
+    for read in (liked_pairs, bought_pairs):
+        whole = log.query(lambda connection: read(Shop(log), connection, ("", ""), 1000))  # noqa: B023
+        sliced, key = [], ("", "")
+        while some := log.query(lambda connection: read(Shop(log), connection, key, 2)):  # noqa: B023
+            sliced += some
+            key = some[-1].key
+        assert sliced == whole
+        assert len(whole) >= 7
