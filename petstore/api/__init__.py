@@ -7,7 +7,7 @@ from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.routing import BaseConverter
 
-from petstore.api import description, health, inventory, metrics, orders, payments, pets, recommendations, streams, tokens
+from petstore.api import description, health, images, inventory, metrics, orders, payments, pets, recommendations, streams, tokens
 from petstore.api.cors import register_cors
 from petstore.api.problem import register_error_handlers
 from petstore.api.rate_limit import register_rate_limits
@@ -22,6 +22,7 @@ BLUEPRINTS = (
     orders.blueprint,
     payments.blueprint,
     pets.blueprint,
+    images.blueprint,
     tokens.blueprint,
     # The streams:
     recommendations.blueprint,

@@ -14,8 +14,8 @@ from petstore.api.caller import Caller
 from petstore.api.error import Unauthorized
 from petstore.api.link import Link, Power
 from petstore.api.services import services
-from petstore.api.tenant import requested_shop, requested_tenant
-from petstore.shop import CustomerNotFound, Order, OrderNotFound, Shop, is_shared_account
+from petstore.api.tenant import requested_tenant
+from petstore.shop import CustomerNotFound, Order, OrderNotFound, Shop, is_demo_account
 
 MAX_LINKS = 20
 """Signed tokens in one query: a stream of several topics brings one for each."""
@@ -91,18 +91,23 @@ def own_customer(customer_id: str) -> str:
 
 
 def own_recommendations(customer_id: str) -> str:
-    """Return the customer's id, if the caller may see what is recommended to that one. Raises CustomerNotFound, Unauthorized.
-
-    In the demo everybody may see those of the customers that all share: who brings no token at all.
-    """
-    caller, links = current_caller(), current_links()
-    if caller.user_id is None and not links:
-        if services().settings.demo and is_shared_account(requested_shop(), customer_id):
-            return customer_id
-        raise Unauthorized("recommendations need their customer's bearer token, or the link in the customer's `links`")
-    if _opened(f"users/{customer_id}", ("own", "follow")):
+    """Return the customer's id, if the caller may see what is recommended to that one. Raises CustomerNotFound, Unauthorized."""
+    if sees_recommendations(customer_id):
         return customer_id
-    return own_customer(customer_id)
+    if current_caller().user_id is None and not current_links():
+        raise Unauthorized("recommendations need their customer's bearer token, or the link in the customer's `links`")
+    raise CustomerNotFound(customer_id)
+
+
+def sees_recommendations(customer_id: str) -> bool:
+    """Say whether the caller may see what is recommended to this customer.
+
+    In the demo everybody who brings no token at all may, for the customers of its catalogue.
+    """
+    caller = current_caller()
+    if caller.user_id is None and not current_links():
+        return services().settings.demo and is_demo_account(customer_id)
+    return caller.is_or_serves(customer_id) or _opened(f"users/{customer_id}", ("own", "follow"))
 
 
 def order_links(order: Order) -> dict[str, str]:
@@ -111,7 +116,7 @@ def order_links(order: Order) -> dict[str, str]:
     Who came by a link gets the same one back, never one that lasts longer or opens more.
     """
     resource = f"orders/{order.id}"
-    token = _token_for(resource)
+    token = brought_token(resource)
     paying = token
     if token is None and order.customer_id is None and not current_caller().is_staff:
         token = paying = signed(resource, "own")
@@ -131,7 +136,8 @@ def signed(resource: str, power: Power) -> str:
 
 def brought_token(resource: str) -> str | None:
     """Return the signed token in the current query that opens `resource`, for a link back to it; None where there is none."""
-    return _token_for(resource)
+    tokens = zip(request.args.getlist("token"), current_links(), strict=True)
+    return next((token for token, found in tokens if found.resource == resource), None)
 
 
 def _identify() -> Caller:
@@ -157,8 +163,3 @@ def _read_link(token: str) -> Link:
 
 def _opened(resource: str, powers: Iterable[Power]) -> bool:
     return any(found.resource == resource and found.power in powers for found in current_links())
-
-
-def _token_for(resource: str) -> str | None:
-    tokens = zip(request.args.getlist("token"), current_links(), strict=True)
-    return next((token for token, found in tokens if found.resource == resource), None)

@@ -1,6 +1,8 @@
 """Bearer tokens: JWTs (RFC 7519), signed with HMAC-SHA-256, that say who somebody is, in which shop, and what they may do.
 
 Pure: text in, text out. Must not look anything up: whether the account still exists is for access to ask.
+Deliberate: PyJWT is imported where it's used. It takes names out of ssl, and gunicorn's configuration imports us before anything is
+patched for gevent: they would stay as they were.
 """
 
 import hashlib
@@ -9,8 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import uuid4
-
-import jwt
 
 ALGORITHM = "HS256"
 ISSUER = AUDIENCE = "petstore"
@@ -50,6 +50,8 @@ class Claims:
 
 def issue(secret: str, user_id: str, tenant: str, scopes: Iterable[Scope], at: int) -> tuple[str, Claims]:
     """Return a token that was made at the moment `at`, in microseconds since 1970, and what it says."""
+    import jwt
+
     claims = Claims(user_id, tenant, frozenset(scopes), at, at // 1_000_000 + LIFETIME_S)
     payload = {
         "iss": ISSUER,
@@ -66,6 +68,8 @@ def issue(secret: str, user_id: str, tenant: str, scopes: Iterable[Scope], at: i
 
 def read(secret: str, token: str) -> Claims:
     """Return what the token says. Raises ValueError with the reason when it isn't one of ours, or not any more."""
+    import jwt
+
     if len(token) > MAX_LENGTH:
         raise ValueError("the token is malformed")
     try:

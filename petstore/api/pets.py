@@ -1,19 +1,43 @@
-"""Pets: the list with its filters, and one pet. Parse, one call, render."""
+"""Pets: listing, searching, reading, adding, replacing, changing and deleting them. Parse, one call, render.
 
-from typing import Annotated, Self
+Whoever changes pets is of the staff. What that does to stock and prices is told by the inventory's stream.
+"""
 
-from flask import Blueprint, Response
+import json
+from typing import Annotated, Literal, Self
 
-from petstore.api.operation import Operation
-from petstore.api.parameter import Between, Flag, PageQuery, PetPath
+from flask import Blueprint, Response, url_for
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from petstore.api.bearer import Scope
+from petstore.api.body import Body, check_body
+from petstore.api.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, if_matches, tagged
+from petstore.api.idempotency import IDEMPOTENCY_KEY, once
+from petstore.api.images import remove_images
+from petstore.api.merge_patch import merge
+from petstore.api.operation import Answer, Operation
+from petstore.api.parameter import LOCATION, MAX_LIMIT, MAX_PAGE, Between, Flag, PageQuery, PetPath
+from petstore.api.pet import MAX_AGE_MONTHS, NewPet, PetPatch, PetRepresentation
 from petstore.api.tenant import requested_shop
-from petstore.api.wire import Moment, Money, PageLinks, Pagination, Representation, render_money, respond
-from petstore.shop import Gender, Page, Pet, PetFilter, PetStatus, Size, Species, get_pet, list_pets
+from petstore.api.wire import PageLinks, Pagination, Representation, respond
+from petstore.shop import (
+    Page,
+    Pet,
+    PetFilter,
+    PetOrder,
+    PetStatus,
+    Shop,
+    Size,
+    Species,
+    add_pet,
+    get_pet,
+    list_pets,
+    remove_pet,
+    replace_pet,
+)
 
 blueprint = Blueprint("pets", __name__, url_prefix="/v1/pets")
-
-MAX_AGE_MONTHS = 2_400
-"""Two hundred years: a tortoise may reach them."""
 
 AgeMonths = Annotated[int, Between(0, MAX_AGE_MONTHS)]
 
@@ -35,46 +59,6 @@ class PetQuery(PageQuery):
         return PetFilter(species, self.status, self.age_min, self.age_max, sizes, self.good_with_kids)
 
 
-class MedicalInfo(Representation):
-    """What is known of a pet's health."""
-
-    spayed_neutered: bool
-    vaccinated: bool
-    microchipped: bool
-    special_needs: bool
-    health_notes: str | None
-
-
-class PetRepresentation(Representation):
-    """A pet as the shop offers it; `stock` is how many of it there are."""
-
-    id: str
-    name: str
-    species: Species
-    breed: str
-    age_months: int
-    size: Size
-    color: str
-    gender: Gender
-    good_with_kids: bool
-    price: Money
-    currency: str
-    stock: int
-    temperament: tuple[str, ...]
-    description: str
-    status: PetStatus
-    photos: tuple[str, ...]
-    medical_info: MedicalInfo
-    created_at: Moment
-    updated_at: Moment
-
-    @classmethod
-    def of(cls, pet: Pet) -> Self:
-        """Return a pet as the wire has it."""
-        known = {name: getattr(pet, name) for name in cls.model_fields if hasattr(pet, name)}
-        return cls(**known, price=render_money(pet.price_cents), medical_info=pet.medical)  # type: ignore[arg-type]
-
-
 class PetPage(Representation):
     """A page of a list of pets."""
 
@@ -83,10 +67,92 @@ class PetPage(Representation):
     links: PageLinks
 
     @classmethod
-    def of(cls, page: Page[Pet], query: PageQuery) -> Self:
+    def of(cls, page: Page[Pet], query: PageQuery, shop: Shop) -> Self:
         """Return the page that `query` asked for."""
-        pets = [PetRepresentation.of(pet) for pet in page.items]
+        pets = [PetRepresentation.of(pet, shop) for pet in page.items]
         return cls(data=pets, pagination=Pagination.of(page), links=PageLinks.of(page, query))
+
+
+MemberAge = Annotated[int, Field(ge=0, le=MAX_AGE_MONTHS)]
+
+
+class AgeRange(Body):
+    """Ages in months, with their bounds."""
+
+    min: Annotated[MemberAge, Field(examples=[12])] | None = None
+    max: Annotated[MemberAge, Field(examples=[48])] | None = None
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise PydanticCustomError("out_of_range", "min must not be above max")
+        return self
+
+
+class Compatibility(Body):
+    """Whom a pet gets on with."""
+
+    good_with_kids: bool | None = None
+
+
+class MedicalCriteria(Body):
+    """What must be so, or must not, of a pet's health."""
+
+    vaccinated: bool | None = None
+    spayed_neutered: bool | None = None
+    special_needs: bool | None = None
+
+
+class Criteria(Body):
+    """Which pets are wanted; what isn't given leaves a trait open."""
+
+    species: Annotated[list[Species], Field(max_length=len(Species))] = Field(default_factory=list)
+    status: PetStatus = PetStatus.AVAILABLE
+    age_range: AgeRange = AgeRange()
+    size: Annotated[list[Size], Field(max_length=len(Size))] = Field(default_factory=list)
+    compatibility: Compatibility = Compatibility()
+    medical: MedicalCriteria = MedicalCriteria()
+
+    def filter(self) -> PetFilter:
+        """Return what the shop is asked for."""
+        medical = self.medical.model_dump(by_alias=True, exclude_none=True)
+        ages, kids = self.age_range, self.compatibility.good_with_kids
+        return PetFilter(tuple(self.species), self.status, ages.min, ages.max, tuple(self.size), kids, medical)
+
+
+class Sort(Body):
+    """What the pets are sorted by; equal ones, the oldest entry first."""
+
+    field: Literal["ageMonths", "price"]
+    order: Literal["ASC", "DESC"] = "ASC"
+
+
+class Paging(Body):
+    """Which page is wanted, and how many pets it has."""
+
+    page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 1
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 20
+
+
+class Search(Body):
+    """Which pets are wanted, in which order, and which page of them."""
+
+    criteria: Criteria = Criteria()
+    sort: Sort | None = None
+    pagination: Paging = Paging()
+
+    def order(self) -> PetOrder:
+        """Return the order as the shop takes it."""
+        if self.sort is None:
+            return PetOrder()
+        return PetOrder("price_cents" if self.sort.field == "price" else "age_months", self.sort.order == "DESC")
+
+
+class Found(Representation):
+    """A page of the pets that were found."""
+
+    data: list[PetRepresentation]
+    pagination: Pagination
 
 
 @blueprint.get("")
@@ -96,11 +162,108 @@ def get_page(query: PetQuery) -> Response:
 
     Those that can be bought, unless `status` asks for others.
     """
-    return respond(PetPage.of(list_pets(requested_shop(), query.filter(), query.page, query.limit), query))
+    shop = requested_shop()
+    return respond(PetPage.of(list_pets(shop, query.filter(), query.page, query.limit), query, shop))
+
+
+@blueprint.route("", methods=["QUERY"])
+@Operation("searchPets", body=Search, body_optional=True, answers={200: Found})
+def search(body: Search) -> Response:
+    """Search pets.
+
+    By more than a URL has room for. QUERY is a GET with a body: it changes nothing, and may be repeated.
+    """
+    shop, paging = requested_shop(), body.pagination
+    page = list_pets(shop, body.criteria.filter(), paging.page, paging.limit, body.order())
+    return respond(Found(data=[PetRepresentation.of(pet, shop) for pet in page.items], pagination=Pagination.of(page)))
+
+
+@blueprint.post("")
+@Operation(
+    "createPet",
+    body=NewPet,
+    headers=[IDEMPOTENCY_KEY],
+    answers={201: Answer(PetRepresentation, headers=[LOCATION, ETAG])},
+    scopes=[Scope.WRITE_PETS],
+)
+def add(body: NewPet) -> Response:
+    """Add a pet."""
+
+    def act(shop: Shop) -> Response:
+        pet = add_pet(shop, body.details())
+        return tagged(pet, PetRepresentation.of(pet, shop), 201, {"Location": url_for("pets.get_one", pet_id=pet.id)})
+
+    return once(body, act)
 
 
 @blueprint.get("/<pet_id>")
-@Operation("getPet", path=PetPath, answers={200: PetRepresentation}, problems=[404])
+@Operation(
+    "getPet",
+    path=PetPath,
+    headers=[IF_NONE_MATCH],
+    answers={200: Answer(PetRepresentation, headers=[ETAG]), 304: Answer(headers=[ETAG])},
+    problems=[404],
+)
 def get_one(pet_id: str) -> Response:
     """Show one pet."""
-    return respond(PetRepresentation.of(get_pet(requested_shop(), pet_id)))
+    return _show(get_pet(requested_shop(), pet_id))
+
+
+@blueprint.put("/<pet_id>")
+@Operation(
+    "replacePet",
+    path=PetPath,
+    body=NewPet,
+    headers=[IF_MATCH],
+    answers={200: Answer(PetRepresentation, headers=[ETAG])},
+    problems=[404, 412],
+    scopes=[Scope.WRITE_PETS],
+)
+def replace(pet_id: str, body: NewPet) -> Response:
+    """Replace a pet.
+
+    What isn't given becomes what it is for a new pet, but for `stock` and `status`: without them, the stock stays as it is, and
+    says whether the pet is for sale. The members that are the server's to set may be sent back, and stay as they are.
+    """
+    details = body.details()
+    return _show(if_matches(lambda shop: get_pet(shop, pet_id), lambda shop: replace_pet(shop, pet_id, details)))
+
+
+@blueprint.patch("/<pet_id>")
+@Operation(
+    "changePet",
+    path=PetPath,
+    body=PetPatch,
+    headers=[IF_MATCH],
+    answers={200: Answer(PetRepresentation, headers=[ETAG])},
+    problems=[404, 412],
+    scopes=[Scope.WRITE_PETS],
+)
+def change(pet_id: str, body: Body) -> Response:
+    """Change a pet.
+
+    By a JSON Merge Patch (RFC 7396): what is given is changed, and null makes a member what it is for a new pet.
+    """
+    patch = body.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+    def act(shop: Shop) -> Pet:
+        changed = check_body(NewPet, json.dumps(merge(NewPet.document(get_pet(shop, pet_id)), patch)))
+        return replace_pet(shop, pet_id, changed.details())
+
+    return _show(if_matches(lambda shop: get_pet(shop, pet_id), lambda shop: shop.together(act)))
+
+
+@blueprint.delete("/<pet_id>")
+@Operation("deletePet", path=PetPath, headers=[IF_MATCH], answers={204: None}, problems=[404, 412], scopes=[Scope.WRITE_PETS])
+def remove(pet_id: str) -> Response:
+    """Delete a pet.
+
+    Orders for it go on; nobody can order it any more.
+    """
+    if_matches(lambda shop: get_pet(shop, pet_id), lambda shop: remove_pet(shop, pet_id))
+    remove_images(pet_id)
+    return Response(status=204)
+
+
+def _show(pet: Pet) -> Response:
+    return tagged(pet, PetRepresentation.of(pet, requested_shop()))

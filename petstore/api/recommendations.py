@@ -10,6 +10,8 @@ from flask import Blueprint, Response, request, url_for
 from pydantic import Field
 
 from petstore.ai import Run
+from petstore.api.access import brought_token, own_recommendations
+from petstore.api.bearer import Scope
 from petstore.api.error import RunFailed
 from petstore.api.event_data import EventId, Recommendation, RunComplete
 from petstore.api.event_stream import (
@@ -62,26 +64,39 @@ class Recommendations(Representation):
     headers=[LAST_EVENT_ID],
     answers=stream_answers({"recommendation": (Recommendation,), COMPLETE: (RunComplete,)}),
     problems=[404, 406],
+    scopes=[Scope.READ_USER],
+    guests=True,
+    linked=True,
 )
 def stream_recommendations(query: RecommendationsStreamQuery) -> Response:
     """Stream recommendations as they are made.
 
-    Those of a new run, or of the one that the client was cut off from, or of one that goes on for this customer.
+    Those of a new run, or of the one that the client was cut off from, or of one that goes on for this customer. The customer's
+    `links.recommendationStream` opens it without a bearer token; in the demo, its own customers' need neither.
     """
+    own_recommendations(query.user_id)
     accept_event_stream()
     if request.method == "HEAD":
         return head_response()  # A run is for whoever reads it.
     holders = admit_stream(query.user_id)
     run, opening = _find_run(query.user_id, requested(query))
-    snapshot = url_for("recommendations.get_recommendations", userId=query.user_id)
+    snapshot = url_for("recommendations.get_recommendations", userId=query.user_id, token=brought_token(f"users/{query.user_id}"))
     return stream_response(Selection((run.topic,), requested_form(query)), opening, lambda _: snapshot, holders)
 
 
 @blueprint.get("")
-@Operation("listRecommendations", query=RecommendationsQuery, answers={200: Recommendations}, problems=[404])
+@Operation(
+    "listRecommendations",
+    query=RecommendationsQuery,
+    answers={200: Recommendations},
+    problems=[404],
+    scopes=[Scope.READ_USER],
+    guests=True,
+    linked=True,
+)
 def get_recommendations(query: RecommendationsQuery) -> Response:
     """List recommendations, all at once."""
-    run = services().runs.join(requested_shop(), query.user_id)
+    run = services().runs.join(requested_shop(), own_recommendations(query.user_id))
     events = services().feed.collect(run.topic, TIMEOUT_S)
     if not events or events[-1].type != COMPLETE:
         raise RunFailed(run.id)

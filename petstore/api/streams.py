@@ -10,6 +10,8 @@ from flask import Blueprint, Response, url_for
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from petstore.ai import RECOMMENDATIONS
+from petstore.api.access import brought_token, own_order, sees_recommendations
+from petstore.api.bearer import Scope
 from petstore.api.error import RunNotFound
 from petstore.api.event_data import OrderEnded, OrderProgress, OrderShipped, PriceChange, Recommendation, RunComplete, StockChange
 from petstore.api.event_stream import (
@@ -113,14 +115,17 @@ def stream_inventory(query: InventoryStreamQuery) -> Response:
     headers=[LAST_EVENT_ID],
     answers=stream_answers(ORDER_EVENTS),
     problems=[404, 406],
+    scopes=[Scope.READ_ORDERS],
+    guests=True,
+    linked=True,
 )
 def stream_order(order_id: str, query: StreamQuery) -> Response:
     """Stream an order's progress.
 
-    All of it, from its payment to its end.
+    All of it, from its payment to its end. The order's `links.statusStream` opens it without a bearer token.
     """
     accept_event_stream()
-    order = get_order(requested_shop(), order_id)
+    order = own_order(get_order(requested_shop(), order_id))
     selection = Selection((order_topic(order.id),), requested_form(query))
     opening = open_where_asked(selection.topics, query, 0)
     return stream_response(selection, opening, snapshot_url, admit_stream(order.customer_id))
@@ -133,11 +138,14 @@ def stream_order(order_id: str, query: StreamQuery) -> Response:
     headers=[LAST_EVENT_ID],
     answers=stream_answers(ALL_EVENTS, with_topic=True),
     problems=[404, 406],
+    guests=True,
+    linked=True,
 )
 def stream_topics(query: TopicsQuery) -> Response:
     """Stream several topics over one connection.
 
-    From now on; topics that all end are told from their beginning. Each event's data names its topic.
+    From now on; topics that all end are told from their beginning. Each event's data names its topic. Orders and runs need the
+    bearer token of whom they belong to, or the signed token of each one's link, as `token=...&token=...`.
     """
     accept_event_stream()
     topics = tuple(dict.fromkeys(_find_topic(topic) for topic in query.topics))
@@ -149,9 +157,11 @@ def stream_topics(query: TopicsQuery) -> Response:
 def snapshot_url(topic: str) -> str:
     """Return the URL whose body restores the state of a topic and tells the id to stream on from."""
     if topic.startswith(ORDERS):
-        return url_for("orders.get_one", order_id=topic.removeprefix(ORDERS))
+        return url_for("orders.get_one", order_id=topic.removeprefix(ORDERS), token=brought_token(topic))
     if topic.startswith(RECOMMENDATIONS):
-        return url_for("recommendations.get_recommendations", userId=_customer_of(topic))
+        customer_id = _customer_of(topic)
+        token = brought_token(f"users/{customer_id}")
+        return url_for("recommendations.get_recommendations", userId=customer_id, token=token)
     return url_for("inventory.get_inventory")
 
 
@@ -177,7 +187,7 @@ def _wanted(query: InventoryStreamQuery) -> InventoryFilter | None:
 def _find_topic(topic: str) -> str:
     """Return the topic as the log names it. Raises OrderNotFound, RunNotFound."""
     if topic.startswith(ORDERS):
-        get_order(requested_shop(), topic.removeprefix(ORDERS))
+        own_order(get_order(requested_shop(), topic.removeprefix(ORDERS)))
     elif topic.startswith(RECOMMENDATIONS):
         _customer_of(topic)
     else:
@@ -187,6 +197,6 @@ def _find_topic(topic: str) -> str:
 
 def _customer_of(topic: str) -> str:
     run = services().runs.find(topic)
-    if run is None or run.tenant != requested_shop().tenant:
+    if run is None or run.tenant != requested_shop().tenant or not sees_recommendations(run.customer_id):
         raise RunNotFound(topic.removeprefix(RECOMMENDATIONS))
     return run.customer_id

@@ -76,6 +76,8 @@ def add_photo(shop: Shop, pet_id: str, photo: str) -> Pet:
 
     def add(transaction: Transaction) -> Pet:
         before = get_pet(shop.within(transaction), pet_id)
+        if photo in before.photos:
+            return before
         if len(before.photos) >= MAX_PHOTOS:
             raise TooManyPhotos(pet_id, MAX_PHOTOS)
         return _store(shop, transaction, before, dataclasses.replace(before, photos=(*before.photos, photo)))

@@ -30,11 +30,14 @@ MAX_TENANTS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class DemoIds:
-    """Ids that exist, for a visitor's first steps."""
+    """Ids that exist, for a visitor's first steps, and two accounts, which have the same password."""
 
     pet_id: str
     order_id: str
     customer_id: str
+    customer_username: str
+    staff_username: str
+    password: str
 
 
 def seed_shop(shop: Shop) -> bool:
@@ -83,6 +86,8 @@ def open_demo_accounts(shop: Shop) -> None:
 
 def demo_ids(shop: Shop) -> DemoIds:
     """Return a pet (for sale, if any is), the example customer and that one's newest order. Raises NotSeeded."""
+    catalogue = read_catalogue()
+    example = next(customer for customer in catalogue.customers if customer.id == EXAMPLE_CUSTOMER_ID)
 
     def find(connection: Connection) -> DemoIds:
         best_first = (pets.c.status != PetStatus.AVAILABLE, pets.c.id != EXAMPLE_PET_ID, pets.c.id)
@@ -92,7 +97,8 @@ def demo_ids(shop: Shop) -> DemoIds:
         order_id = example_order_id(shop, connection)
         if order_id is None:
             raise NotSeeded(f"order of {EXAMPLE_CUSTOMER_ID}")
-        return DemoIds(pet_id, order_id, EXAMPLE_CUSTOMER_ID)
+        usernames = (example.username, catalogue.staff[0].username)
+        return DemoIds(pet_id, order_id, example.id, *usernames, catalogue.password)
 
     return shop.query(find)
 

@@ -110,7 +110,7 @@ def state(log: EventLog) -> Callable[[], object]:
     def read(connection: Connection) -> object:
         return [
             connection.execute(text(f"SELECT * FROM {table} ORDER BY 1")).all()
-            for table in ("pets", "orders", "customers", "events", "event_clock", "runs")
+            for table in ("pets", "orders", "payments", "customers", "idempotency_keys", "events", "event_clock", "runs")
         ]
 
     return lambda: log.query(read)

@@ -285,8 +285,8 @@ def test_an_answer_lists_a_bounded_number_of_errors(client: FlaskClient):
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("DELETE", "/v1/pets", {"GET", "HEAD", "OPTIONS"}),
-        ("POST", f"/v1/pets/{BUDDY}", {"GET", "HEAD", "OPTIONS"}),
+        ("DELETE", "/v1/pets", {"GET", "HEAD", "POST", "QUERY", "OPTIONS"}),
+        ("POST", f"/v1/pets/{BUDDY}", {"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"}),
         ("PUT", "/v1/orders", {"GET", "HEAD", "POST", "OPTIONS"}),
         ("PUT", f"/v1/orders/{BUDDY}", {"GET", "HEAD", "DELETE", "OPTIONS"}),
         ("POST", "/v1/inventory", {"GET", "HEAD", "PATCH", "OPTIONS"}),

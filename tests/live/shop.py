@@ -4,13 +4,18 @@ Must not assert anything about streams: it only moves the shop.
 """
 
 import json
+import time
 from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
+from petstore.api import bearer, link
+from petstore.api.bearer import Scope
+from petstore.api.link import Link
+from petstore.shop.catalogue import read_catalogue
 from petstore.sse import Received
 from tests.live.client import Exchange
-from tests.live.server import Server
+from tests.live.server import SECRET, Server
 
 FLUFFY = "019b4132-70aa-764f-b315-e2803d882a24"
 BUDDY = "019b4127-e295-7be4-976e-b77988a8b015"
@@ -18,7 +23,29 @@ NOBODY = "019b4127-0000-7000-8000-000000000000"
 CUSTOMER = "user-456"
 
 INVENTORY = "/v1/inventory/stream"
-RECOMMENDATIONS = f"/v1/pets/recommendations/stream?userId={CUSTOMER}"
+
+
+def recommendations(customer: str = CUSTOMER, whole: bool = False) -> str:
+    """Return the link to a customer's recommendations, as the customer's account has it: as a stream, or `whole`."""
+    token = link.sign(SECRET, Link("follow", f"users/{customer}", ""))
+    return f"/v1/pets/recommendations{'' if whole else '/stream'}?userId={customer}&token={token}"
+
+
+def topics(*wanted: str | Mapping[str, Any]) -> str:
+    """Return the stream of several topics, each a name or an order, with what opens the orders."""
+    names = [topic if isinstance(topic, str) else f"orders/{topic['id']}" for topic in wanted]
+    links = [topic["links"]["statusStream"] for topic in wanted if not isinstance(topic, str)]
+    return "&".join([f"/v1/stream?topics={','.join(names)}", *(url.partition("?")[2] for url in links)])
+
+
+def authorization(user_id: str) -> dict[str, str]:
+    """Return the header that makes a request this user's."""
+    token, _ = bearer.issue(SECRET, user_id, "", Scope, time.time_ns() // 1000)
+    return {"Authorization": f"Bearer {token}"}
+
+
+RECOMMENDATIONS = recommendations()
+STAFF = authorization(read_catalogue().staff[0].id)
 
 _stocks = count(100_000)
 
@@ -26,10 +53,10 @@ JSON = {"Content-Type": "application/json"}
 
 
 def ask(server: Server, method: str, target: str, body: object = None, headers: Mapping[str, str] | None = None) -> Exchange:
-    """Send a request, read the whole answer and return it, with its connection closed."""
+    """Send a request, read the whole answer and return it, with its connection closed. Staff are who changes the inventory."""
     content = b"" if body is None else json.dumps(body).encode()
-    typed = JSON if body is not None else {}
-    with Exchange(server.address, target, {**typed, **(headers or {})}, method=method, content=content) as exchange:
+    usual = (JSON if body is not None else {}) | (STAFF if method == "PATCH" else {})
+    with Exchange(server.address, target, {**usual, **(headers or {})}, method=method, content=content) as exchange:
         return exchange.read_to_end()
 
 

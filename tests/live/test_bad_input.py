@@ -11,7 +11,7 @@ import pytest
 
 from tests.live.client import DEADLINE_S, Exchange, frames
 from tests.live.server import Server, wait_until
-from tests.live.shop import BUDDY, INVENTORY, JSON, NOBODY, RECOMMENDATIONS, ask, data
+from tests.live.shop import BUDDY, INVENTORY, JSON, NOBODY, RECOMMENDATIONS, ask, data, recommendations
 
 MEBIBYTE = 1024 * 1024
 
@@ -59,9 +59,10 @@ def assert_problem(answer: Exchange, status: int) -> dict[str, Any]:
         ("/v1/pets/recommendations/stream", 400),
         ("/v1/pets/recommendations/stream?userId=", 400),
         ("/v1/pets/recommendations/stream?userId=nobody", 400),
-        ("/v1/pets/recommendations/stream?userId=user-457", 404),
-        (f"/v1/pets/recommendations/stream?userId={NOBODY}", 404),
-        ("/v1/pets/recommendations?userId=user-457", 404),
+        (recommendations("user-457"), 404),
+        (recommendations(NOBODY), 404),
+        ("/v1/pets/recommendations/stream?userId=user-456&token=", 401),
+        (recommendations("user-457", whole=True), 404),
         ("/v1/pets/recommendations", 400),
         ("/v1/inventory/stream?types=all", 400),
         ("/v1/inventory/stream?types=", 400),
@@ -125,7 +126,7 @@ def test_a_stream_takes_no_other_method_and_says_which_it_takes(shop: Server, me
         (json.dumps({"petId": BUDDY, "userId": "user-456\nid: 1"}).encode(), 422),
         (json.dumps({"petId": BUDDY, "reason\r\nevent: x": "\r\n\x00"}).encode(), 422),
         (json.dumps({"petId": NOBODY}).encode(), 404),
-        (json.dumps({"petId": BUDDY, "userId": "user-457"}).encode(), 404),
+        (json.dumps({"petId": BUDDY, "userId": "user-457"}).encode(), 401),
         (json.dumps({"petId": BUDDY, "quantity": 10**30}).encode(), 422),
     ],
     ids=range(18),

@@ -16,7 +16,7 @@ from tests.live.client import Exchange
 from tests.live.crowd import Crowd, Member
 from tests.live.measure import metric
 from tests.live.server import Server, wait_until
-from tests.live.shop import BUDDY, CUSTOMER, INVENTORY, ask, change, data, new_stock
+from tests.live.shop import BUDDY, INVENTORY, ask, change, data, new_stock, recommendations
 from tests.live.test_draining import locked
 
 HEARTBEAT_S = 1.0
@@ -56,7 +56,7 @@ def test_a_lock_held_for_two_seconds_and_heavy_recommendations_make_no_heartbeat
 def recommend(server: Server, until: float, statuses: list[int]) -> None:
     """Ask for recommendations, made anew each time, until it's late enough."""
     while time.monotonic() < until:
-        statuses.append(ask(server, "GET", f"/v1/pets/recommendations?userId={CUSTOMER}").status)
+        statuses.append(ask(server, "GET", recommendations(whole=True)).status)
 
 
 def latest(member: Member, since: float) -> float:

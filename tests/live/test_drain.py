@@ -11,7 +11,7 @@ import pytest
 
 from tests.live.client import Exchange
 from tests.live.server import Server, wait_until
-from tests.live.shop import BUDDY, INVENTORY, change, data, get, new_stock, place
+from tests.live.shop import BUDDY, INVENTORY, change, data, get, new_stock, place, topics
 
 BOUND_S = 20.0
 """gunicorn alone would take its 30 s, and then cut the clients off."""
@@ -22,7 +22,7 @@ GOODBYE = re.compile(rb'retry: ([0-9]+)\n: goodbye\nevent: goodbye\ndata: \{"rea
 def open_streams(server: Server, stack: ExitStack, count: int, version: str = "HTTP/1.1") -> list[Exchange]:
     """Open streams of each kind at each worker."""
     order = place(server)
-    targets = [INVENTORY, order["links"]["statusStream"], f"/v1/stream?topics=inventory,orders/{order['id']}"]
+    targets = [INVENTORY, order["links"]["statusStream"], topics("inventory", order)]
     streams = []
     for number in range(count):
         for pid in server.worker_pids():

@@ -9,7 +9,7 @@ from tests.live.client import Exchange
 from tests.live.crowd import Crowd
 from tests.live.measure import metric, streams_open, wait_until_none_is_open
 from tests.live.server import Server, wait_until
-from tests.live.shop import BUDDY, CUSTOMER, INVENTORY, ask, change, new_stock, place
+from tests.live.shop import BUDDY, CUSTOMER, INVENTORY, ask, authorization, change, new_stock, place
 
 BY_NAME = {"Accept": "text/event-stream"}
 STREAMS, SHARE = 200, 5
@@ -58,7 +58,7 @@ def test_one_address_gets_its_share_and_others_theirs(start: Callable[..., Serve
 
 def test_one_customer_gets_a_share_whatever_the_addresses(start: Callable[..., Server]):
     server = start(workers=1, PETSTORE_MAX_STREAMS_PER_CLIENT=SHARE)
-    order = ask(server, "POST", "/v1/orders", {"petId": BUDDY, "userId": CUSTOMER}).json()
+    order = ask(server, "POST", "/v1/orders", {"petId": BUDDY}, authorization(CUSTOMER)).json()
     target = order["links"]["statusStream"]
     with ExitStack() as stack:
         for number in range(SHARE):

@@ -130,14 +130,18 @@ TARGETS = [
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_nothing_that_a_client_keeps_secret_is_in_the_log(start: Callable[..., Server], form: str):
     server = start(workers=1, PETSTORE_LOG_LEVEL="DEBUG", PETSTORE_LOG_FORMAT=form)
-    held = {"Authorization": f"Bearer {SECRET}", "Cookie": f"session={SECRET}", "Last-Event-ID": SECRET}
+    held = {"Cookie": f"session={SECRET}", "Last-Event-ID": SECRET}
     for target in TARGETS:
-        with Exchange(server.address, target, held) as exchange:
-            exchange.read_until(lambda exchange=exchange: exchange.ended or exchange.body)  # type: ignore[misc]
+        for brought in ({}, {"Authorization": f"Bearer {SECRET}"}, {"Authorization": f"Basic {SECRET}"}):
+            with Exchange(server.address, target, {**held, **brought}) as exchange:
+                exchange.read_until(lambda exchange=exchange: exchange.ended or exchange.body)  # type: ignore[misc]
+    credentials = {"username": "catherine.m", "password": SECRET}
+    assert ask(server, "POST", "/v1/auth/tokens", credentials).status == 401
     (server.database).rename(server.directory / "away")
     for target in TARGETS:
         with Exchange(server.address, target, held) as exchange:
-            assert exchange.status in (400, 404, 503)
+            assert exchange.status in (400, 401, 404, 503)
+    assert ask(server, "POST", "/v1/auth/tokens", credentials).status == 503
     (server.directory / "away").rename(server.database)
     for request in (
         f"GET/v1?token={SECRET}\r\n\r\n",

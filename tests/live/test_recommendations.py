@@ -9,7 +9,7 @@ from sqlalchemy import text
 from petstore.sse import EventLog, Received
 from tests.live.client import Exchange
 from tests.live.server import Server, wait_until
-from tests.live.shop import RECOMMENDATIONS, get
+from tests.live.shop import RECOMMENDATIONS, get, recommendations
 
 
 def runs(log: EventLog) -> list[tuple[str, str]]:
@@ -62,7 +62,7 @@ def test_a_run_whose_worker_is_killed_is_finished_by_another_and_its_client_gets
     assert [event.type for event in received] == ["recommendation"] * 10 + ["complete"]
     picks = [event.data for event in received[:-1]]
     assert len(set(picks)) == 10
-    whole = get(server, "/v1/pets/recommendations?userId=user-456")
+    whole = get(server, recommendations(whole=True))
     assert len(whole["data"]) == 10
 
 

@@ -10,7 +10,22 @@ from sqlalchemy import text
 from petstore.sse import Received
 from tests.live.client import Exchange
 from tests.live.server import Server
-from tests.live.shop import BUDDY, FLUFFY, INVENTORY, RECOMMENDATIONS, ask, cancel, change, data, get, new_stock, pay, place
+from tests.live.shop import (
+    BUDDY,
+    FLUFFY,
+    INVENTORY,
+    RECOMMENDATIONS,
+    ask,
+    cancel,
+    change,
+    data,
+    get,
+    new_stock,
+    pay,
+    place,
+    recommendations,
+    topics,
+)
 
 POLYFILL_NAMES = ["lastEventId", "last_event_id", "Last-Event-ID", "evs_last_event_id"]
 
@@ -87,12 +102,12 @@ class TestAnId:
         (before,) = make_events(shop, 1)
         target, events = ended_order(shop)
         (after,) = make_events(shop, 1)
-        assert read(shop, f"{target}?lastEventId={before.last_event_id}", 4) == events
+        assert read(shop, f"{target}&lastEventId={before.last_event_id}", 4) == events
         assert read(shop, INVENTORY, 1, {"Last-Event-ID": events[0].last_event_id}) == [after]
 
     def test_one_id_resumes_several_topics(self, shop: Server):
         first, second = place(shop, FLUFFY), place(shop, FLUFFY)
-        target = f"/v1/stream?topics=inventory,orders/{first['id']},orders/{second['id']}"
+        target = topics("inventory", first, second)
         with Exchange(shop.address, target) as stream:
             stream.read_until(lambda: stream.chunks)
             cancel(shop, first)
@@ -107,7 +122,7 @@ class TestAnId:
         order = place(shop, FLUFFY)
         for target, snapshot in ((INVENTORY, "/v1/inventory"), (order["links"]["statusStream"], order["links"]["self"])):
             held = get(shop, snapshot)["lastEventId"]
-            with Exchange(shop.address, f"{target}?lastEventId={held}") as stream:
+            with Exchange(shop.address, f"{target}{'&' if '?' in target else '?'}lastEventId={held}") as stream:
                 stream.read_until(lambda stream=stream: stream.chunks)  # type: ignore[misc]
                 if target == INVENTORY:
                     made = make_events(shop, 1)
@@ -137,7 +152,7 @@ class TestAMoment:
     def test_it_may_lie_before_the_first_event(self, shop: Server):
         target, events = ended_order(shop)
         for since in ("999999d", "1970-01-01T00:00:00Z", "1h30m", "2d"):
-            assert read(shop, f"{target}?since={since}", 4) == events
+            assert read(shop, f"{target}&since={since}", 4) == events
 
     def test_now_is_a_moment_too(self, shop: Server):
         make_events(shop, 1)
@@ -159,7 +174,7 @@ class TestAnUnknownId:
             "inventory": (INVENTORY, "/v1/inventory"),
             "order": (order["links"]["statusStream"], order["links"]["self"]),
             "topics": ("/v1/stream?topics=inventory", "/v1/inventory"),
-            "recommendations": (RECOMMENDATIONS, "/v1/pets/recommendations?userId=user-456"),
+            "recommendations": (RECOMMENDATIONS, RECOMMENDATIONS.replace("/stream", "")),
         }[stream]
         with Exchange(shop.address, target, {"Last-Event-ID": id}) as exchange:
             assert exchange.status == 200
@@ -260,11 +275,13 @@ class TestTheEnd:
                 assert answer.body == b""
 
     def test_several_topics_that_have_all_ended_get_204_and_one_that_goes_on_keeps_the_stream_open(self, shop: Server):
-        (first, _), (second, events) = ended_order(shop), ended_order(shop)
-        topics = [target.removeprefix("/v1/").removesuffix("/status/stream") for target in (first, second)]
-        final = {"Last-Event-ID": events[-1].last_event_id}
-        assert ask(shop, "GET", f"/v1/stream?topics={','.join(topics)}", headers=final).status == 204
-        with Exchange(shop.address, f"/v1/stream?topics={','.join(topics)},inventory", final) as stream:
+        first, second = place(shop, FLUFFY), place(shop, FLUFFY)
+        pay(shop, first)
+        pay(shop, second)
+        with Exchange(shop.address, topics(first, second)) as stream:
+            final = {"Last-Event-ID": stream.read_to_end().events[-1].last_event_id}
+        assert ask(shop, "GET", topics(first, second), headers=final).status == 204
+        with Exchange(shop.address, topics(first, second, "inventory"), final) as stream:
             (made,) = make_events(shop, 1)
             assert stream.read_events(1)[0].last_event_id == made.last_event_id
 
@@ -275,7 +292,7 @@ class TestTheEnd:
 
     def test_an_id_of_another_customer_s_run_shows_nothing_of_that_run(self, shop: Server):
         customers = ["user-456", next_customer(shop)]
-        with Exchange(shop.address, f"/v1/pets/recommendations/stream?userId={customers[1]}") as stream:
+        with Exchange(shop.address, recommendations(customers[1])) as stream:
             foreign = stream.read_to_end().events
         with Exchange(shop.address, RECOMMENDATIONS, {"Last-Event-ID": foreign[0].last_event_id}) as stream:
             events = stream.read_to_end().events

@@ -10,7 +10,7 @@ import pytest
 from tests.live.client import Exchange
 from tests.live.conftest import full_shop
 from tests.live.server import Server, wait_until
-from tests.live.shop import BUDDY, FLUFFY, INVENTORY, RECOMMENDATIONS, ask, cancel, change, data, get, new_stock, place
+from tests.live.shop import BUDDY, FLUFFY, INVENTORY, RECOMMENDATIONS, ask, cancel, change, data, get, new_stock, place, topics
 
 KEPT_S = 1.5
 """Short, so that the test needn't wait, and longer than a client takes from a snapshot to its stream on a busy machine."""
@@ -98,7 +98,7 @@ def test_of_several_topics_only_those_that_lost_something_tell_a_gap(server: Ser
     order = place(server, FLUFFY)
     held = first_event(server)
     wait_until_removed(server, first_event(server))
-    with Exchange(server.address, f"/v1/stream?topics=orders/{order['id']},inventory", {"Last-Event-ID": held}) as stream:
+    with Exchange(server.address, topics(order, "inventory"), {"Last-Event-ID": held}) as stream:
         cancel(server, order)
         stream.read_until(lambda: stream.events and stream.events[-1].type == "complete")
         gap, *events = stream.events

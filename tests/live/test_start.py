@@ -11,7 +11,7 @@ import pytest
 
 from tests.live.client import Exchange
 from tests.live.server import DEADLINE_S, GUNICORN, ROOT, Server, make_environment, wait_until
-from tests.live.shop import BUDDY, INVENTORY, RECOMMENDATIONS, ask, change, data, get, new_stock
+from tests.live.shop import BUDDY, CUSTOMER, INVENTORY, RECOMMENDATIONS, ask, change, data, get, new_stock
 
 
 @contextmanager
@@ -94,15 +94,19 @@ def test_the_demo_makes_and_keeps_its_secret_fills_its_shop_once_and_has_somethi
         assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
         assert secret not in server.log
         assert get(server, "/v1/inventory")["pagination"]["totalItems"] >= 60
-        (order,) = re.findall(r"/v1/orders/[0-9a-f-]{36}/status/stream", server.log)
+        (order,) = re.findall(r"(/v1/orders/[0-9a-f-]{36}/status/stream[^']*)", server.log)
         with (
-            Exchange(server.address, RECOMMENDATIONS) as recommendations,
+            Exchange(server.address, f"/v1/pets/recommendations/stream?userId={CUSTOMER}") as recommendations,
             Exchange(server.address, order) as status,
             Exchange(server.address, INVENTORY) as inventory,
         ):
             for stream in (recommendations, status, inventory):
                 stream.read_events(1)
         assert server.url in server.log
+        lines = re.search(r"as staff:\n\n((?:  .+\n)+)", server.log)
+        assert lines
+        changed = subprocess.run(lines[1], shell=True, capture_output=True, text=True, timeout=DEADLINE_S, check=True)
+        assert '"stock":7' in changed.stdout.replace(" ", ""), changed
     with running(Server(tmp_path, **settings)) as server:  # type: ignore[arg-type]
         server.wait_until_ready()
         assert (tmp_path / "secret_key").read_text() == secret

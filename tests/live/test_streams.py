@@ -11,7 +11,20 @@ import pytest
 from httpx_sse import ServerSentEvent, connect_sse
 
 from tests.live.server import DEADLINE_S, Server
-from tests.live.shop import BUDDY, CUSTOMER, FLUFFY, INVENTORY, RECOMMENDATIONS, cancel, change, change_many, get, pay, place
+from tests.live.shop import (
+    BUDDY,
+    FLUFFY,
+    INVENTORY,
+    RECOMMENDATIONS,
+    cancel,
+    change,
+    change_many,
+    get,
+    pay,
+    place,
+    recommendations,
+    topics,
+)
 
 Open = Callable[..., Iterator[ServerSentEvent]]
 
@@ -56,7 +69,7 @@ def test_recommendations_are_a_pet_a_name_a_score_and_a_reason_each_and_then_com
 
 
 def test_the_whole_list_at_once_is_what_its_stream_says(shop: Server):
-    whole = get(shop, f"/v1/pets/recommendations?userId={CUSTOMER}")
+    whole = get(shop, recommendations(whole=True))
     streamed = read(shop, RECOMMENDATIONS)
     assert whole["data"] == [event.json() for event in streamed[:-1]]
     assert whole["total"] == 10
@@ -147,9 +160,9 @@ def test_events_unnamed_sends_everything_to_clients_that_only_listen_to_message(
     pay(shop, order)
     target = {
         "recommendations": f"{RECOMMENDATIONS}&",
-        "order": f"{order['links']['statusStream']}?",
+        "order": f"{order['links']['statusStream']}&",
         "inventory": f"{INVENTORY}?since=1h&",
-        "topics": f"/v1/stream?topics=inventory,orders/{order['id']}&since=1h&",
+        "topics": f"{topics('inventory', order)}&since=1h&",
     }[stream]
     with subscribe(shop, f"{target}events=unnamed") as events:
         told = list(islice(events, 4))
@@ -162,7 +175,7 @@ def test_events_unnamed_sends_everything_to_clients_that_only_listen_to_message(
 def test_one_connection_carries_several_topics_and_each_event_names_its_own(shop: Server):
     order, other = place(shop, FLUFFY), place(shop, FLUFFY)
     change(shop, BUDDY, stock=95)
-    with subscribe(shop, f"/v1/stream?topics=inventory,orders/{order['id']}") as events:
+    with subscribe(shop, topics("inventory", order)) as events:
         change(shop, BUDDY, stock=10_000)
         cancel(shop, other)
         cancel(shop, order)
@@ -183,13 +196,12 @@ def stock_changes(told: list[tuple[str, Any]]) -> list[Any]:
 
 def test_one_connection_goes_on_after_one_of_its_topics_has_ended_and_ends_with_the_last_of_them(shop: Server):
     orders = [place(shop, FLUFFY) for _ in range(3)]
-    topics = [f"orders/{order['id']}" for order in orders]
-    with subscribe(shop, f"/v1/stream?topics={','.join(topics)}") as events:
+    with subscribe(shop, topics(*orders)) as events:
         for order in orders:
             pay(shop, order)
         told = list(events)
-    for topic in topics:
-        assert [event.event for event in told if event.json()["topic"] == topic] == ["message"] * 3 + ["complete"]
+    for order in orders:
+        assert [event.event for event in told if event.json()["topic"] == f"orders/{order['id']}"] == ["message"] * 3 + ["complete"]
     assert len(told) == 12
 
 
@@ -200,7 +212,7 @@ def test_a_run_of_recommendations_can_be_one_of_several_topics(shop: Server):
         topic = log.topic_of(int(streamed[0].id))
     finally:
         log.close()
-    with subscribe(shop, f"/v1/stream?topics={topic}&since=1h") as events:
+    with subscribe(shop, f"{topics(str(topic))}&{RECOMMENDATIONS.partition('&')[2]}&since=1h") as events:
         again = list(events)
     assert [(event.event, event.id, event.json()) for event in again] == [
         (event.event, event.id, {"topic": topic, **event.json()}) for event in streamed

@@ -10,15 +10,15 @@ import pytest
 
 from tests.live.client import Exchange
 from tests.live.server import Server
-from tests.live.shop import BUDDY, FLUFFY, INVENTORY, JSON, data, new_stock, stock_of
+from tests.live.shop import BUDDY, FLUFFY, INVENTORY, JSON, STAFF, data, new_stock, stock_of, topics
+
+USUAL = JSON | STAFF
 
 
 def ask_worker(server: Server, pid: int, method: str, target: str, body: object = None) -> Exchange:
     """Send a request to one worker and read the whole answer."""
     content = b"" if body is None else json.dumps(body).encode()
-    with Exchange(
-        server.address, target, JSON if content else {}, method=method, content=content, connection=server.connect(pid)
-    ) as exchange:
+    with Exchange(server.address, target, USUAL, method=method, content=content, connection=server.connect(pid)) as exchange:
         return exchange.read_to_end()
 
 
@@ -39,13 +39,13 @@ def test_an_order_placed_and_paid_at_one_worker_is_seen_on_the_streams_of_the_ot
         assert data(inventory.read_events(1)[0]) == {"petId": FLUFFY, "oldStock": stock, "newStock": stock - 3}
     with (
         stream_of(shop, there, order["links"]["statusStream"]) as status,
-        stream_of(shop, there, f"/v1/stream?topics=orders/{order['id']}") as topics,
+        stream_of(shop, there, topics(order)) as both,
     ):
-        assert status.events == topics.events == []
+        assert status.events == both.events == []
         assert ask_worker(shop, here, "POST", order["links"]["payment"]).status == 201
         told = [data(event)["status"] for event in status.read_to_end().events]
         assert told == ["payment_processing", "payment_confirmed", "preparing_shipment", "shipped"]
-        assert [data(event)["status"] for event in topics.read_to_end().events] == told
+        assert [data(event)["status"] for event in both.read_to_end().events] == told
 
 
 def test_changes_of_the_inventory_reach_the_streams_of_every_worker_in_the_same_order(shop: Server):
@@ -103,7 +103,7 @@ def test_writers_in_two_workers_at_the_same_moment_make_one_order_of_events(shop
         for _ in range(25):
             content = json.dumps({"stock": new_stock()}).encode()
             target = f"/v1/inventory/{pet_id}"
-            exchange = Exchange(shop.address, target, JSON, method="PATCH", content=content, connection=connection)
+            exchange = Exchange(shop.address, target, USUAL, method="PATCH", content=content, connection=connection)
             assert exchange.read_to_end().status == 200
 
     with ExitStack() as stack:

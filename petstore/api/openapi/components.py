@@ -93,22 +93,23 @@ PROBLEMS: Mapping[int, tuple[str, str, tuple[Header, ...]]] = {
     413: ("The body is too large.", "the body is larger than this server accepts", ()),
     415: ("The body is of a kind that isn't taken here.", "the body must be JSON, sent with Content-Type: application/json", ()),
     422: ("The body breaks the rules of this request.", "the body breaks the rules of this request; errors says which", ()),
-    428: ("The request must say what it expects to change.", "send If-Match", ()),
     429: ("There were too many requests.", "there were more than 600 requests in this minute", (_RETRY_AFTER,)),
     500: ("Something failed on our side.", "run failed", ()),
     503: ("Not now: the database or the server is busy or ending. Nothing was changed.", "try again", (_RETRY_AFTER,)),
 }
 """By status: when it is answered, an example of its detail, and its headers."""
 
+_NAMES = {status: f"Problem{status}" for status in PROBLEMS}
+
 
 def problem_responses() -> dict[str, Part]:
     """Return the responses that are problems, one for each status."""
-    return {f"Problem{status}": _response(status) for status in PROBLEMS}
+    return {name: _response(status) for status, name in _NAMES.items()}
 
 
 def problem_reference(status: int) -> Part:
-    """Return a reference to the response of a status."""
-    return {"$ref": f"#/components/responses/Problem{status}"}
+    """Return a reference to the response of a status. Raises KeyError for one that isn't told of here."""
+    return {"$ref": f"#/components/responses/{_NAMES[status]}"}
 
 
 def _response(status: int) -> Part:

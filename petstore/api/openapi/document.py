@@ -28,6 +28,7 @@ Whatever is refused is a problem (RFC 9457), and has changed nothing.
 
 TAGS = {
     "pets": "The pets that the shop sells.",
+    "images": "Photos of pets.",
     "orders": "Orders, from their placing to their shipment.",
     "payments": "Paying for orders.",
     "inventory": "Stock and prices.",

@@ -7,6 +7,35 @@ from typing import Any
 
 from petstore.api.openapi.schemas import Schema, Schemas
 
+_BY_NAME: dict[str, Any] = {
+    "id": "019b4132-70aa-764f-b315-e2803d882a24",
+    "name": "Fluffy",
+    "breed": "Persian",
+    "color": "White",
+    "description": "A quiet cat who likes to sleep in the sun.",
+    "temperament": ["gentle"],
+    "ageMonths": 18,
+    "stock": 4,
+    "healthNotes": None,
+    "photos": [],
+    "self": "/v1/pets?page=1&limit=20",
+    "next": "/v1/pets?page=2&limit=20",
+    "prev": None,
+    "first": "/v1/pets?page=1&limit=20",
+    "last": "/v1/pets?page=4&limit=20",
+    "limit": 20,
+    "totalItems": 72,
+    "totalPages": 4,
+    "field": "changes.3.stock",
+    "message": "Input should be greater than or equal to 0",
+    "code": "out_of_range",
+    "topic": "inventory",
+    "currency": "USD",
+    "last4": "4242",
+    "token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJ1c2VyLTQ1NiJ9.c2lnbmF0dXJl",
+}
+"""What the members of these names hold, where their fields give no example."""
+
 _BY_FORMAT = {
     "uuid": "019b4127-e295-7be4-976e-b77988a8b015",
     "date-time": "2026-03-13T10:30:00.000Z",
@@ -16,32 +45,29 @@ _BY_FORMAT = {
 _BY_TYPE: dict[str, Any] = {"string": "text", "integer": 1, "number": 1.0, "boolean": True, "null": None, "object": {}, "array": []}
 
 
-def example_of(schemas: Schemas, schema: Schema, *, required_only: bool = False) -> Any:
-    """Return a value that the schema allows; with `required_only`, without the members that may be left out."""
-    schema = {**schemas.resolve(schema), **{name: value for name, value in schema.items() if name != "$ref"}}
-    for known in ("const", "default"):
-        if schema.get(known) not in (None, [], ""):
-            return schema[known]
+def example_of(schemas: Schemas, schema: Schema, name: str = "") -> Any:
+    """Return a value that the schema, which is that of a member called `name`, allows."""
+    schema = {**schemas.resolve(schema), **{key: value for key, value in schema.items() if key != "$ref"}}
+    if "const" in schema:
+        return schema["const"]
     if schema.get("examples"):
         return schema["examples"][0]
+    if "properties" in schema:
+        return {key: example_of(schemas, member, key) for key, member in schema["properties"].items()}
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    if schema.get("default") not in (None, [], ""):
+        return schema["default"]
     if "enum" in schema:
         return schema["enum"][0]
-    for several in ("anyOf", "oneOf", "allOf"):
+    for several in ("anyOf", "oneOf"):
         if several in schema:
-            return example_of(schemas, schema[several][0], required_only=required_only)
-    if "properties" in schema:
-        left_out = set(schema["properties"]) - set(schema.get("required", ())) if required_only else set()
-        return {
-            name: example_of(schemas, member, required_only=required_only)
-            for name, member in schema["properties"].items()
-            if name not in left_out
-        }
-    if schema.get("type") == "array" and "items" in schema:
-        return [example_of(schemas, schema["items"], required_only=required_only)]
-    if "format" in schema:
-        return _BY_FORMAT.get(schema["format"], "text")
-    return (
-        max(_BY_TYPE[schema.get("type", "string")], schema.get("minimum", 0))
-        if schema.get("type") == "integer"
-        else _BY_TYPE[schema.get("type", "string")]
-    )
+            first, *others = schema[several]
+            # Null where that can be and nothing better is known.
+            known = "examples" in first or {"type": "null"} not in others
+            return example_of(schemas, first, name) if known else None
+    if schema.get("type") == "array":
+        return [example_of(schemas, schema["items"])]
+    if "additionalProperties" in schema and isinstance(schema["additionalProperties"], dict):
+        return {"DOG": example_of(schemas, schema["additionalProperties"])}
+    return _BY_FORMAT.get(schema.get("format", ""), _BY_TYPE[schema.get("type", "string")])

@@ -125,7 +125,8 @@ def _success(route: Route, status: int, answer: Answer, routes: Sequence[Route],
         case EventStream() as stream:
             described["content"] = {"text/event-stream": {"itemSchema": item_schema(stream, schemas)}}
         case str() as media_type:
-            described["content"] = {media_type: {"schema": {"type": "string" if media_type.startswith("text/") else "object"}}}
+            kind = {"text": {"type": "string"}, "image": {}}.get(media_type.partition("/")[0], {"type": "object"})
+            described["content"] = {media_type: {"schema": kind}}
         case type() as model:
             reference = schemas.reference(model, "out")
             described["description"] = answer.description or _first_sentence(model)

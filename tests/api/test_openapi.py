@@ -1,0 +1,118 @@
+"""The description: it's valid, it holds every route and nothing else, and what it says by example is true."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+from flask import Flask
+from flask.testing import FlaskClient
+from openapi_spec_validator import OpenAPIV32SpecValidator
+from pydantic.alias_generators import to_camel
+
+from tests.described import offences, told_by
+
+WEB = "web."
+"""Pages are for people: they are no operations."""
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/v1/openapi.json").get_json()
+    return found
+
+
+def test_it_is_a_valid_openapi_document(document: dict[str, Any]):
+    assert document["openapi"] == "3.2.0"
+    assert list(OpenAPIV32SpecValidator(document).iter_errors()) == []
+
+
+def test_as_yaml_it_says_the_same(client: FlaskClient, document: dict[str, Any]):
+    response = client.get("/v1/openapi.yaml")
+    assert response.mimetype == "application/yaml"
+    assert yaml.safe_load(response.text) == document
+
+
+def test_every_route_is_an_operation_and_every_operation_a_route(app: Flask, document: dict[str, Any]):
+    routes = set()
+    for rule in app.url_map.iter_rules():
+        if not rule.endpoint.startswith(WEB):
+            path = re.sub(r"<(?:[^:>]+:)?([a-z_]+)>", lambda match: f"{{{to_camel(match[1])}}}", rule.rule)
+            routes |= {(path, method.lower()) for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}}
+    assert routes == {(path, method) for path, item in document["paths"].items() for method in item}
+
+
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {f"{method} {path}": operation for path, item in document["paths"].items() for method, operation in item.items()}
+
+
+def test_every_operation_says_what_it_is_for_under_a_name_of_its_own(document: dict[str, Any]):
+    found = operations(document)
+    assert len({operation["operationId"] for operation in found.values()}) == len(found)
+    for name, operation in found.items():
+        assert re.fullmatch("[a-z][A-Za-z]+", operation["operationId"]), name
+        assert operation["summary"], name
+        assert len(operation["tags"]) == 1, name
+    assert {operation["tags"][0] for operation in found.values()} == {tag["name"] for tag in document["tags"]}
+
+
+def test_every_operation_names_its_problems_and_they_all_look_the_same(document: dict[str, Any]):
+    for name, operation in operations(document).items():
+        for status, response in operation["responses"].items():
+            assert (status >= "400") == (response.get("$ref") == f"#/components/responses/Problem{status}"), name
+    for status, response in document["components"]["responses"].items():
+        assert list(response["content"]) == ["application/problem+json"], status
+        assert response["content"]["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_every_schema_is_of_use_and_says_what_it_stands_for(document: dict[str, Any]):
+    text = json.dumps(document)
+    for name, schema in document["components"]["schemas"].items():
+        assert f'"#/components/schemas/{name}"' in text, name
+        assert schema.get("description"), name
+        assert "Body" not in name, name
+
+
+def media_types(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return every media type object that has an example, by where it stands."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, operation in operations(document).items():
+        contents = {"body": operation.get("requestBody", {})} | operation["responses"]
+        for place, part in contents.items():
+            found |= {f"{name} {place} {kind}": content for kind, content in part.get("content", {}).items()}
+    for status, response in document["components"]["responses"].items():
+        found[status] = response["content"]["application/problem+json"]
+    return {place: content for place, content in found.items() if "example" in content}
+
+
+def test_every_example_is_valid_and_comes_from_the_shop_s_life(document: dict[str, Any]):
+    found = media_types(document)
+    assert len(found) > 20
+    for place, content in found.items():
+        assert offences(document, content["schema"], content["example"]) == [], place
+        assert '"text"' not in json.dumps(content["example"]), f"{place}: a field has neither an example nor a default"
+
+
+def test_every_parameter_s_example_is_valid(document: dict[str, Any]):
+    for operation in operations(document).values():
+        for parameter in operation.get("parameters", []):
+            if "example" in parameter and parameter["schema"].get("type") != "array":
+                assert offences(document, parameter["schema"], parameter["example"]) == [], parameter["name"]
+
+
+def test_every_stream_tells_its_events_one_by_one_each_with_a_true_example(document: dict[str, Any]):
+    streams = {
+        name: operation["responses"]["200"]["content"]["text/event-stream"]
+        for name, operation in operations(document).items()
+        if "text/event-stream" in operation["responses"].get("200", {}).get("content", {})
+    }
+    assert set(streams) >= {f"get {path}" for path in document["paths"] if path.endswith("/stream")}
+    for name, content in streams.items():
+        events = content["itemSchema"]["anyOf"]
+        assert {"gap", "goodbye", "error"} <= {event["title"] for event in events}, name
+        for event in events:
+            data = event["properties"]["data"]
+            assert (data["type"], data["contentMediaType"]) == ("string", "application/json")
+            (example,) = event["examples"]
+            assert data["contentSchema"]["$ref"].rpartition("/")[2] in told_by(document, name.removeprefix("get "), example)
