@@ -47,7 +47,8 @@ def admit_stream(customer_id: str | None = None) -> tuple[str, ...]:
     if reason is None:
         return holders
     parts.feed.observer.refused(reason)
-    if any(media_type == CONTENT_TYPE for media_type, _ in request.accept_mimetypes):
+    # At an ending server everybody gets that: had he come a moment before, he would have had it too.
+    if reason == "draining" or any(media_type == CONTENT_TYPE for media_type, _ in request.accept_mimetypes):
         abort(_response(iter([goodbye(parts.terms, reason)])))
     abort(problem(503, detail=REFUSALS[reason], headers={"Retry-After": "2"}))
 

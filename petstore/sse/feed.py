@@ -98,6 +98,7 @@ class Feed:
         """End the thread. Streams get nothing more."""
         self._stopping = True
         if self._thread is not None:
+            self.log.wake()
             self._thread.join()
 
     def _run(self) -> None:

@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import gevent
@@ -164,6 +165,7 @@ class Stream:
                 self._feed.leave(self._subscription)
                 if self._heartbeat is not None:
                     self._heartbeat.stop()
+                    self._heartbeat = None  # It knows us as we know it: a circle, which would wait for the garbage collector.
                 close_own_loop()
                 observer.ended(topics, self._holders, self._cause, time.monotonic() - begun, self._subscription.sent)
 
@@ -176,10 +178,10 @@ class Stream:
                     return
                 self._write_rest(subscription)
                 if self._feed.draining:
-                    yield from self._write(goodbye(self._terms, "draining", self._selection.form))
-                    self._cause = "drained"
                     if self._outlet is not None:
                         self._outlet.hang_up()
+                    yield from self._write(goodbye(self._terms, "draining", self._selection.form))
+                    self._cause = "drained"
                     return
                 events = self._take(subscription)
                 if events:
@@ -278,4 +280,10 @@ def goodbye(terms: Terms, reason: str, form: Form = PLAIN) -> bytes:
     A browser's EventSource gives up for good on any status but 200, so this is how one is refused.
     """
     retry_ms = terms.retry_ms + random.randint(0, int(terms.drain_spread_s * 1000))
-    return encode_retry(retry_ms) + encode_comment("goodbye") + encode_control("goodbye", {"reason": reason}, form)
+    return encode_retry(retry_ms) + _goodbye(reason, form)
+
+
+@lru_cache(maxsize=64)
+def _goodbye(reason: str, form: Form) -> bytes:
+    # Thousands of streams are told the same at once.
+    return encode_comment("goodbye") + encode_control("goodbye", {"reason": reason}, form)
