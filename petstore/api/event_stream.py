@@ -3,7 +3,6 @@
 Must not know which streams there are.
 """
 
-import ssl
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -85,6 +84,5 @@ def _response(body: Iterable[bytes]) -> Response:
 
 
 def _connection() -> Any:
-    """Return the client's socket where gunicorn shows it and it's plain: TLS may make one readable without a client's word."""
-    connection = request.environ.get("gunicorn.socket")
-    return None if isinstance(connection, ssl.SSLSocket) else connection
+    """Return the client's socket, where the server shows it."""
+    return request.environ.get("gunicorn.socket")

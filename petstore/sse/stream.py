@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import gevent
@@ -130,7 +130,9 @@ class Stream:
         self._body: Iterator[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
-        self._outlet = find_outlet(self._connection, self._chunked, sys._getframe(1), self._terms.stuck_s)
+        self._outlet = find_outlet(
+            self._connection, self._chunked, sys._getframe(1), partial(self._feed.patience_s, self._terms.stuck_s)
+        )
         self._body = self._admitted()
         return self._body
 
@@ -226,7 +228,7 @@ class Stream:
         if self._outlet is None:
             yield data
         else:
-            self._outlet.write(chunk(data))
+            self._outlet.write(self._outlet.frame(data))
 
     def _write_rest(self, subscription: Subscription) -> None:
         if subscription.rest is not None:
@@ -239,7 +241,7 @@ class Stream:
             # Not before: a stream that ends without ever waiting should not pay for it.
             self._heartbeat = Heartbeat(self._terms.heartbeat_s, self._connection, self._sent_at, self._beat, self._leave)
         if timeout_s is None:
-            subscription.park(self._outlet)
+            subscription.park(self._outlet if self._outlet is not None and self._outlet.shared else None)
         try:
             self._wakeup.wait(timeout_s)
         finally:
@@ -253,16 +255,18 @@ class Stream:
         subscription = self._subscription
         return max(self._last_sent, subscription.group.sent_at) if subscription and subscription.parked else self._last_sent
 
-    def _beat(self) -> None:
+    def _beat(self) -> bool:
         subscription = self._subscription
         if subscription is not None and subscription.parked:
             if subscription.push(HEARTBEAT_CHUNK, subscription.cursor, 0):
                 self._note_sent()
-            elif subscription.rest is None:
+                return True
+            if subscription.rest is None:
                 self._beat_due = True  # The stream sends it, and waits: that finds out who is stuck.
         else:
             self._beat_due = True
             self._wakeup.wake()
+        return False
 
     def _leave(self) -> None:
         self._left = True
