@@ -9,6 +9,7 @@ import logging
 import re
 import sys
 import time
+from functools import lru_cache
 from typing import Any
 
 from gunicorn.glogging import Logger
@@ -31,25 +32,22 @@ def discreet(text: str) -> str:
 class TextFormatter(logging.Formatter):
     """Time, level, name, message, and the facts as `name=value`."""
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
-        self.converter = time.gmtime
-
     def format(self, record: logging.LogRecord) -> str:
         return discreet(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        facts = getattr(record, "facts", {})
-        return " ".join([super().formatMessage(record), *(f"{name}={value}" for name, value in facts.items())])
+        line = f"{_moment(record)} {record.levelname} {record.name}: {record.message}"
+        for name, value in getattr(record, "facts", {}).items():
+            line += f" {name}={value}"
+        return line
 
 
 class JsonFormatter(logging.Formatter):
     """One JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line = {
-            "time": f"{moment}.{int(record.msecs):03d}Z",
+            "time": _moment(record),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
@@ -59,6 +57,16 @@ class JsonFormatter(logging.Formatter):
             line["exception"] = self.formatException(record.exc_info)
         said = {name: discreet(value) if isinstance(value, str) else value for name, value in line.items()}
         return discreet(json.dumps(said, ensure_ascii=False, default=str))
+
+
+def _moment(record: logging.LogRecord) -> str:
+    return f"{_second(int(record.created))}.{int(record.msecs):03d}Z"
+
+
+@lru_cache(maxsize=8)
+def _second(seconds: int) -> str:
+    # When thousands of streams end at once, each has its line.
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 class ServerLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types

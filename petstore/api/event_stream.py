@@ -3,7 +3,6 @@
 Must not know which streams there are.
 """
 
-import ssl
 from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
@@ -65,7 +64,8 @@ def admit_stream(customer_id: str | None = None) -> tuple[str, ...]:
     if reason is None:
         return holders
     parts.feed.observer.refused(reason)
-    if named_event_stream():
+    # At an ending server everybody gets that: had he come a moment before, he would have had it too.
+    if reason == "draining" or named_event_stream():
         abort(refuse_stream(reason))
     abort(problem(503, detail=REFUSALS[reason], headers={"Retry-After": "2"}))
 
@@ -134,6 +134,5 @@ def _response(body: Iterable[bytes]) -> Response:
 
 
 def _connection() -> Any:
-    """Return the client's socket where gunicorn shows it and it's plain: TLS may make one readable without a client's word."""
-    connection = request.environ.get("gunicorn.socket")
-    return None if isinstance(connection, ssl.SSLSocket) else connection
+    """Return the client's socket, where the server shows it."""
+    return request.environ.get("gunicorn.socket")

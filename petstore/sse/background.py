@@ -79,6 +79,8 @@ class Background:
                 self._feed.observer.lagged(max(0.0, time.monotonic() - asked_at - LOOK_S))
             self.drain()
 
+        # Ours calls it as soon as it begins to end; for gunicorn's own there is the look.
+        worker.drain = self.drain
         self._look = gevent.spawn(look)
         gc.collect()
         gc.freeze()

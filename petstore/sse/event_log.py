@@ -68,6 +68,9 @@ class EventLog(Protocol):
         Raises nothing: where it can't hear, it sleeps, and its caller looks by itself.
         """
 
+    def wake(self) -> None:
+        """Let every `wait` return, as an append does: whoever waits here is to look up. Raises nothing."""
+
     def head(self, connection: Connection | None = None) -> int:
         """Return the newest id that was ever given out; with `connection`, as that snapshot sees it."""
 

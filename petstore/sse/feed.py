@@ -26,6 +26,9 @@ COLLECT = 1000
 POLL_S = 1.0
 """How long the feed trusts that it would have been woken. A writer killed before it could ring delays its event by this."""
 
+GOODBYE_S = 2.0
+"""How long a client that takes nothing may keep us from ending."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -89,6 +92,10 @@ class Feed:
             close_own_loop()
         return collected
 
+    def patience_s(self, stuck_s: float) -> float:
+        """Return for how long a client may take nothing now: `stuck_s`, or less where we wait to be gone."""
+        return min(stuck_s, GOODBYE_S) if self.draining else stuck_s
+
     def drain(self) -> None:
         """Tell every stream, now and from now on, to say goodbye."""
         self.draining = True
@@ -98,6 +105,7 @@ class Feed:
         """End the thread. Streams get nothing more."""
         self._stopping = True
         if self._thread is not None:
+            self.log.wake()
             self._thread.join()
 
     def _run(self) -> None:

@@ -9,12 +9,14 @@ Must not write to the socket: it calls back into the stream, which writes.
 """
 
 import contextlib
+import select
 import socket
 from collections.abc import Callable
 from typing import Any
 
 from gevent import getcurrent, spawn_raw
 from gevent.hub import get_hub
+from gevent.monkey import get_original
 
 from petstore.sse.acknowledgement import Acknowledgements
 
@@ -25,12 +27,21 @@ PATIENCE = 0.9
 """The part of a heartbeat that a client has to acknowledge the last one: below 1, so that one which vanished is noticed within
 two heartbeats."""
 
+SOON_S = 0.05
+"""When to look for a heartbeat that the stream itself has to send, and which is on its way only then."""
+
+UNREAD_S = 0.5
+"""How often to look whether a client has left that sent something more before."""
+
+_poll = get_original("select", "poll")
+_HALF_CLOSED = getattr(select, "POLLRDHUP", 0)
+
 
 class Heartbeat:
     """Calls `beat` whenever nothing was sent for `interval_s` seconds, and `left` when the client has closed or vanished.
 
-    `last_sent` returns the loop's time of the last write. Without a socket that is ours to watch, only the beats are kept, and
-    the write of a beat finds out who left.
+    `beat` returns whether the heartbeat is sent already, `last_sent` the loop's time of the last write. Without a socket that is
+    ours to watch, only the beats are kept, and the write of a beat finds out who left.
     """
 
     __slots__ = (
@@ -43,6 +54,7 @@ class Heartbeat:
         "_left",
         "_loop",
         "_timer",
+        "_unread",
         "_watcher",
     )
 
@@ -51,7 +63,7 @@ class Heartbeat:
         interval_s: float,
         connection: socket.socket | None,
         last_sent: Callable[[], float],
-        beat: Callable[[], object],
+        beat: Callable[[], bool],
         left: Callable[[], object],
     ) -> None:
         self._interval_s = interval_s
@@ -63,6 +75,7 @@ class Heartbeat:
         self._left = left
         self._loop = get_hub().loop
         self._timer: Any = None
+        self._unread = False
         self._watcher: Any = None if connection is None else self._loop.io(connection.fileno(), READ)
         self._greenlet = spawn_raw(self._run)
 
@@ -85,9 +98,9 @@ class Heartbeat:
             # Stopped before it had begun, it has only now started a timer, which would keep the whole stream in memory.
             self._stop_timer()
 
-    def _look_again(self, after_s: float) -> None:
-        self._timer = self._loop.timer(after_s)
-        self._timer.start(getcurrent().switch, self._on_timer)
+    def _look_again(self, after_s: float, look: Callable[[], None] | None = None) -> None:
+        self._timer = self._loop.timer(min(after_s, UNREAD_S) if self._unread else after_s)
+        self._timer.start(getcurrent().switch, look or self._on_timer)
 
     def _on_timer(self) -> None:
         now, patience_s = self._loop.now(), PATIENCE * self._interval_s
@@ -95,10 +108,18 @@ class Heartbeat:
         beats = silence_s >= self._interval_s - 0.001
         # Exactly when the silence could be long enough: otherwise it might last for two intervals.
         self._look_again(min(self._interval_s - (0.0 if beats else silence_s), patience_s))
-        if beats:
-            self._beat()
+        if self._unread and _has_left(self._connection):
+            self._leave()
+            return
+        if beats and not self._beat():
+            self._stop_timer()
+            self._look_again(SOON_S, self._on_beat_sent)
         if self._acknowledgements.missing_s(now) >= patience_s - 0.001:
             self._give_up()
+
+    def _on_beat_sent(self) -> None:
+        self._acknowledgements.missing_s(self._loop.now())
+        self._look_again(PATIENCE * self._interval_s)
 
     def _give_up(self) -> None:
         self._stop_timer()
@@ -108,16 +129,20 @@ class Heartbeat:
         self._left()
 
     def _on_readable(self) -> None:
-        try:
-            rest = self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
+        if _has_left(self._connection):
+            self._leave()
             return
-        except OSError:
-            rest = b""
-        # Bytes are a pipelined request, read after the stream; until then the socket stays readable and tells nothing more.
+        # Bytes: a pipelined request, read after the stream, or the farewell of TLS, after which the client will close. They stay,
+        # so the socket stays readable and tells nothing more.
         self._stop_watching()
-        if not rest:
-            self._left()
+        self._unread = True
+        self._stop_timer()
+        self._look_again(self._interval_s)
+
+    def _leave(self) -> None:
+        self._stop_timer()
+        self._stop_watching()
+        self._left()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -129,3 +154,16 @@ class Heartbeat:
             self._watcher.stop()
             self._watcher.close()
             self._watcher = None
+
+
+def _has_left(connection: Any) -> bool:
+    """Return whether the client has closed, even if there are bytes that came before that and that nobody has read."""
+    try:
+        unread = connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        poll = _poll()
+        poll.register(connection, _HALF_CLOSED)
+        return not unread or bool(poll.poll(0))
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

@@ -1,22 +1,31 @@
 """A client's socket that is ours to write to, past the server's own code.
 
 Waking a greenlet and passing a chunk through generator, server and socket layer costs five times as much as the system call
-that sends it. So a stream that waits lets the pump call `send` on the bare, non-blocking socket. That's right only where we
-know what the server would have put on the wire: gunicorn's asynchronous workers, HTTP/1.1, chunked, no TLS, and nothing wrapped
-around the body. Everywhere else `find_outlet` returns None and the stream yields its bytes like any other WSGI body.
+that sends it. So a stream that waits lets the pump call `send` on the bare, non-blocking socket. And only who writes himself
+can tell a client that takes little from one that takes nothing. That's right only where we know what the server would have put
+on the wire: gunicorn's asynchronous workers, HTTP/1, and nothing wrapped around the body. Everywhere else `find_outlet` returns
+None and the stream yields its bytes like any other WSGI body.
 
 Must not decide who writes when: that is the subscription's.
 """
 
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
-from gevent.socket import wait_write
+from gevent.socket import wait_read, wait_write
 
 from petstore.sse.error import Error
+
+STEP_S = 0.5
+"""How often a write that waits for its client asks again how long it may: less, from the moment on at which the server ends."""
+
+RECORD = 16 * 1024
+"""Bytes of a TLS record. One that was begun must be written again as it was, so no more than that is tried at once."""
 
 
 class Gone(Error):
@@ -28,53 +37,92 @@ class Gone(Error):
 
 
 class Outlet:
-    """`send` takes what the socket takes now, as a non-blocking `socket.send` does; `write` waits until all is sent."""
+    """`send` takes what the socket takes now, as a non-blocking `socket.send` does; `write` waits until all is sent.
 
-    __slots__ = ("_connection", "_stuck_s", "send")
+    `frame` makes of a piece of the body what stands on the wire, and `shared` says whether others may `send` while we wait: what
+    they send must be chunks, and in TLS a send that failed must be repeated as it was. `patience_s` is asked how long a client
+    may take nothing.
+    """
 
-    def __init__(self, connection: Any, stuck_s: float) -> None:
-        self._connection = connection
-        self._stuck_s = stuck_s
-        self.send: Callable[[bytes | memoryview], int] = connection._sock.send
+    __slots__ = ("_patience_s", "_socket", "frame", "send", "shared")
+
+    def __init__(self, connection: Any, chunked: bool, patience_s: Callable[[], float]) -> None:
+        self._socket = connection._sock
+        self._patience_s = patience_s
+        secured = isinstance(connection, ssl.SSLSocket)
+        self.shared = chunked and not secured
+        self.frame: Callable[[bytes], bytes] = chunk if chunked else bytes
+        self.send: Callable[[bytes | memoryview], int] = partial(_send_secured, connection) if secured else self._socket.send
 
     def write(self, data: bytes | memoryview) -> None:
         """Send all of `data`, however long that takes as long as the client takes something. Raises Gone."""
         rest = memoryview(data)
+        waited_s = 0.0
         while rest:
             try:
                 rest = rest[self.send(rest) :]
+                waited_s = 0.0
             except BlockingIOError:
-                self._wait()
+                waited_s += self._wait(waited_s)
             except OSError as error:
                 raise Gone(stuck=False) from error
 
     def hang_up(self) -> None:
-        """Take no further request on this connection: an ending server would wait for one as long as keep-alive lasts."""
-        with contextlib.suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RD)
+        """Take no further request on this connection: an ending server would wait for one as long as keep-alive lasts.
 
-    def _wait(self) -> None:
-        try:
-            wait_write(self._connection.fileno(), timeout=self._stuck_s)
-        except TimeoutError:
+        What is still written leaves with the end of the connection, in one packet: three would take most of a drain's time.
+        """
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RD)
+        if hasattr(socket, "TCP_CORK"):
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+
+    def _wait(self, waited_s: float) -> float:
+        """Wait until there may be room, but not for long. Returns the seconds that were waited in vain."""
+        left_s = self._patience_s() - waited_s
+        if left_s <= 0:
             # Whoever still writes to this connection, as the server does when the body ends, must fail and not wait.
             with contextlib.suppress(OSError):
-                self._connection.shutdown(socket.SHUT_RDWR)
-            raise Gone(stuck=True) from None
+                self._socket.shutdown(socket.SHUT_RDWR)
+            raise Gone(stuck=True)
+        step_s = min(STEP_S, left_s)
+        try:
+            wait_write(self._socket.fileno(), timeout=step_s)
+        except TimeoutError:
+            return step_s
+        return 0.0
 
 
-def find_outlet(connection: Any, chunked: bool, caller: FrameType | None, stuck_s: float) -> Outlet | None:
+def find_outlet(connection: Any, chunked: bool, caller: FrameType | None, patience_s: Callable[[], float]) -> Outlet | None:
     """Return the outlet of a stream whose body `caller` begins to iterate, or None where the socket isn't ours to write to.
 
-    `chunked` says that the response is HTTP/1.1 and chunked.
+    `chunked` says that the response is HTTP/1.1 and chunked. A socket that isn't ours but can be seen is watched over by the
+    kernel, which ends it when nothing of what the server writes is taken for too long.
     """
-    if not chunked or caller is None or not hasattr(connection, "_sock"):
+    if caller is None or not hasattr(connection, "_sock"):
         return None
-    # A middleware that changes the body iterates it in gunicorn's place, and must then see every byte.
-    by_gunicorn = caller.f_code.co_name == "handle_request" and caller.f_globals.get("__name__") == "gunicorn.workers.base_async"
-    return Outlet(connection, stuck_s) if by_gunicorn else None
+    # A middleware that changes the body iterates it in gunicorn's place, and must then see every byte; and so must HTTP/2.
+    if caller.f_code.co_name == "handle_request" and caller.f_globals.get("__name__") == "gunicorn.workers.base_async":
+        return Outlet(connection, chunked, patience_s)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        with contextlib.suppress(OSError):
+            connection._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(patience_s() * 1000))
+    return None
 
 
 def chunk(data: bytes) -> bytes:
     """Return `data` as one chunk (RFC 9112 section 7.1)."""
     return b"%X\r\n%b\r\n" % (len(data), data)
+
+
+def _send_secured(connection: Any, data: bytes | memoryview) -> int:
+    try:
+        sent: int = connection._sslobj.write(data[:RECORD])
+    except ssl.SSLWantWriteError as error:
+        raise BlockingIOError from error
+    except ssl.SSLWantReadError:
+        # The protocol has something to say first. Who waits for that in vain fails with a TimeoutError, which is an OSError.
+        wait_read(connection.fileno(), timeout=STEP_S)
+        return 0
+    return sent

@@ -118,6 +118,9 @@ class SqlEventLog:
     def wait(self, timeout_s: float) -> bool:
         return self._doorbell.wait(timeout_s)
 
+    def wake(self) -> None:
+        self._doorbell.ring()
+
     def head(self, connection: Connection | None = None) -> int:
         if connection is None:
             return self.query(self.head)

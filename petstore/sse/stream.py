@@ -18,6 +18,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import gevent
@@ -110,7 +111,9 @@ class Stream:
         self._body: Iterator[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
-        self._outlet = find_outlet(self._connection, self._chunked, sys._getframe(1), self._terms.stuck_s)
+        self._outlet = find_outlet(
+            self._connection, self._chunked, sys._getframe(1), partial(self._feed.patience_s, self._terms.stuck_s)
+        )
         self._body = self._run()
         return self._body
 
@@ -145,7 +148,7 @@ class Stream:
                 yield last_words
             else:
                 with contextlib.suppress(Gone):
-                    self._outlet.write(chunk(last_words))
+                    self._outlet.write(self._outlet.frame(last_words))
         finally:
             self._end(time.monotonic() - begun)
 
@@ -167,6 +170,7 @@ class Stream:
         self._feed.leave(self._subscription)
         if self._heartbeat is not None:
             self._heartbeat.stop()
+            self._heartbeat = None  # It knows us as we know it: a circle, which would wait for the garbage collector.
         close_own_loop()
         self._feed.observer.ended(self._selection.topics, self._holders, self._cause, duration_s, self._subscription.sent)
 
@@ -174,9 +178,7 @@ class Stream:
         """Send everything through the outlet. A plain loop: a second generator would cost each waiting stream half a KiB."""
         while (data := self._next()) is not None:
             self._note_sent()
-            outlet.write(chunk(data))
-        if self._cause == "drained":
-            outlet.hang_up()
+            outlet.write(outlet.frame(data))
 
     def _next(self) -> bytes | None:
         """Return what is to be sent next, however long it takes until there is something; None when the stream is over."""
@@ -191,6 +193,8 @@ class Stream:
             if self._feed.draining:
                 self._running.clear()
                 self._cause = "drained"
+                if self._outlet is not None:
+                    self._outlet.hang_up()
                 return goodbye(self._terms, "draining", self._selection.form)
             events = self._take(subscription)
             if events:
@@ -240,7 +244,7 @@ class Stream:
             # Not before: a stream that ends without ever waiting should not pay for it.
             self._heartbeat = Heartbeat(self._terms.heartbeat_s, self._connection, self._sent_at, self._beat, self._leave)
         if timeout_s is None:
-            subscription.park(self._outlet)
+            subscription.park(self._outlet if self._outlet is not None and self._outlet.shared else None)
         try:
             self._wakeup.wait(timeout_s)
         finally:
@@ -254,16 +258,18 @@ class Stream:
         subscription = self._subscription
         return max(self._last_sent, subscription.group.sent_at) if subscription.parked else self._last_sent
 
-    def _beat(self) -> None:
+    def _beat(self) -> bool:
         subscription = self._subscription
         if subscription.parked:
             if subscription.push(HEARTBEAT_CHUNK, subscription.cursor, 0):
                 self._note_sent()
-            elif subscription.rest is None:
+                return True
+            if subscription.rest is None:
                 self._beat_due = True  # The stream sends it, and waits: that finds out who is stuck.
         else:
             self._beat_due = True
             self._wakeup.wake()
+        return False
 
     def _leave(self) -> None:
         self._left = True

@@ -6,6 +6,7 @@ Must not know a single stream.
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from petstore.sse.event import PLAIN, Form, encode_comment, encode_control, encode_retry
@@ -36,4 +37,10 @@ def goodbye(terms: Terms, reason: str, form: Form = PLAIN) -> bytes:
     A browser's EventSource gives up for good on any status but 200, so this is how one is refused.
     """
     retry_ms = terms.retry_ms + random.randint(0, int(terms.drain_spread_s * 1000))
-    return encode_retry(retry_ms) + encode_comment("goodbye") + encode_control("goodbye", {"reason": reason}, form)
+    return encode_retry(retry_ms) + _goodbye(reason, form)
+
+
+@lru_cache(maxsize=64)
+def _goodbye(reason: str, form: Form) -> bytes:
+    # Thousands of streams are told the same at once.
+    return encode_comment("goodbye") + encode_control("goodbye", {"reason": reason}, form)

@@ -42,10 +42,11 @@ def test_a_client_that_leaves_is_noticed_long_before_the_next_write(
 
 
 @needs_network
-def test_a_silent_client_that_vanished_is_noticed_within_two_heartbeats(start: Callable[..., Server]):
+@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/1.0"])
+def test_a_silent_client_that_vanished_is_noticed_within_two_heartbeats(start: Callable[..., Server], version: str):
     server = start(workers=1, PETSTORE_HEARTBEAT_S=HEARTBEAT_S, PETSTORE_BIND="0.0.0.0:0")
     with Network() as network:
-        stream = Exchange(server.address, INVENTORY, connection=network.connect(server.address[1]))
+        stream = Exchange(server.address, INVENTORY, version=version, connection=network.connect(server.address[1]))
         with stream:
             stream.read_until(lambda: b": heartbeat\n" in stream.body)
             assert vanish(server, network) < 2 * HEARTBEAT_S + 1

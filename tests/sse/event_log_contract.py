@@ -321,6 +321,14 @@ class WaitContract:
         waiting.join()
         assert heard == [True]
 
+    def test_whoever_waits_can_be_woken_without_an_event(self, log, open_log):
+        log.wait(0)
+        open_log().wake()
+        assert log.wait(PATIENCE_S) is True
+        assert everything(log) == []
+        log.wake()
+        assert log.wait(PATIENCE_S) is True
+
     def test_a_follower_that_was_killed_is_in_nobody_s_way(self, log, open_log):
         def follow(tell: Any) -> None:
             log = open_log()

@@ -113,8 +113,6 @@ class TestWaking:
         monkeypatch.setattr(petstore.sse.feed, "POLL_S", PATIENCE_S * 2)
         feed = Feed(log)
         yield feed
-        feed._stopping = True
-        append_to(log, "the end")
         feed.stop()
 
     def test_a_write_through_any_log_wakes_it(self, without_polling, log, open_log):
@@ -122,6 +120,13 @@ class TestWaking:
         for writer in (log, open_log(), open_log()):
             (event,) = append_to(writer, "a")
             assert follower.take(1) == [event]
+
+    def test_it_stops_at_once_although_it_has_nothing_to_do(self, without_polling):
+        without_polling.start()
+        stopping = threading.Thread(target=without_polling.stop)
+        stopping.start()
+        stopping.join(PATIENCE_S)
+        assert not stopping.is_alive()
 
     def test_a_ring_that_was_lost_is_made_good_by_looking(self, feed, append, monkeypatch):
         monkeypatch.setattr(Doorbell, "ring", lambda bell: None)

@@ -19,7 +19,7 @@ sys.exit(pytest.main([*sys.argv[1:], "-q", "-p", "no:cacheprovider"]))
 """
 
 
-FILES = ("test_stream.py", "test_stream_trouble.py", "test_feed.py", "test_wakeup.py", "stream_on_gevent.py")
+FILES = ("test_stream.py", "test_stream_trouble.py", "test_feed.py", "test_wakeup.py", "stream_on_gevent.py", "outlet_on_gevent.py")
 
 
 def test_everything_holds_where_threads_are_greenlets():

@@ -1,0 +1,82 @@
+"""gunicorn's gevent worker, that ends at once: it takes no connection any more, and is gone with its last one.
+
+gunicorn's own looks once a second whether it should end, takes connections until then, and once a second again whether the last
+one has gone. In a reload that would refuse streams which the other workers take, and cost two of the seconds that the streams have
+to say goodbye.
+
+Must not know what the connections are for.
+"""
+
+import time
+from functools import partial
+from typing import Any
+
+from gevent.event import Event as Signal
+from gevent.pool import Pool
+from gevent.server import StreamServer
+from gunicorn.sock import ssl_context
+from gunicorn.workers.ggevent import GeventWorker
+
+TICK_S = 1.0
+"""How often the worker tells gunicorn that it lives, and sees whether gunicorn still does."""
+
+
+class DrainingWorker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
+    """Calls `drain`, which whoever holds connections open may set, when it has begun to end."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self._ending = Signal()
+        super().__init__(*arguments)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it goes on; set to False by gunicorn, on a signal and after `max_requests`."""
+        return not self._ending.is_set()
+
+    @alive.setter
+    def alive(self, alive: bool) -> None:
+        if not alive:
+            self._ending.set()
+
+    def drain(self) -> None:
+        pass
+
+    def run(self) -> None:
+        """Serve until the end, then wait for the connections that are left, as long as gunicorn's `graceful_timeout` allows."""
+        secured = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
+        servers = [self._serve(listener, secured) for listener in self.sockets]
+        while not self._ending.wait(TICK_S):
+            self.notify()
+        # First of all, so that whoever asks in between is told; then the other workers take what comes.
+        self.drain()
+        for server in servers:
+            server.close()
+        self._leave([server.pool for server in servers])
+
+    def _serve(self, listener: Any, secured: dict[str, Any]) -> StreamServer:
+        listener.setblocking(True)
+        server = StreamServer(listener, partial(self.handle, _Name(listener)), spawn=Pool(self.worker_connections), **secured)
+        if self.cfg.workers > 1:
+            server.max_accept = 1  # What one doesn't take is left to the others.
+        server.start()
+        return server
+
+    def _leave(self, pools: list[Pool]) -> None:
+        until = time.monotonic() + self.cfg.graceful_timeout
+        while not all(pool.join(TICK_S / 2) for pool in pools):
+            self.notify()
+            if time.monotonic() > until:
+                self.log.warning("%s connections would not end", sum(map(len, pools)))
+                for pool in pools:
+                    pool.kill(timeout=TICK_S)
+                return
+
+
+class _Name:
+    """The name of a listening socket, which its connections ask for: some are accepted just before it's closed."""
+
+    def __init__(self, listener: Any) -> None:
+        self._name = listener.getsockname()
+
+    def getsockname(self) -> Any:
+        return self._name
