@@ -83,8 +83,8 @@ class Fuzzer:
                 elif not request.endswith(b"\r\n\r\n"):
                     return b""  # It will wait for the rest; this client has lost its patience.
                 return connection.recv(4096)
-            except ConnectionError:
-                return b""
+            except OSError:
+                return b""  # It was refused before its end, and a socket that has been reset can't even be shut.
 
     def _request(self) -> bytes:
         choice = self._random.choice
