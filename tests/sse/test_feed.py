@@ -128,7 +128,7 @@ class TestWaking:
         appended: list[Event] = []
 
         def read_and_then_append(*arguments: Any) -> list[Event]:
-            events = read(*arguments)
+            events: list[Event] = read(*arguments)
             if not appended:
                 appended.extend(append_to(other, "a"))
             return events
