@@ -21,7 +21,7 @@ from tests.live.crowd import END, Crowd
 from tests.live.server import Server
 from tests.live.shop import INVENTORY
 from tests.live.storm import run
-from tests.live.test_draining import BOUND_S, GOODBYE
+from tests.live.test_draining import BOUND_S, GOODBYE_CHUNK
 from tests.live.test_fuzz import fuzz
 
 Rows = list[tuple[str, str]]
@@ -91,7 +91,7 @@ def drain_streams(server: Server, streams: int) -> Rows:
         streams_s = time.monotonic() - begun
         assert server.process.wait(60) == 0
         gone_s = time.monotonic() - begun
-        matches = [GOODBYE.search(member.received) for member in crowd.members]
+        matches = [GOODBYE_CHUNK.search(member.received) for member in crowd.members]
         assert all(matches)
         retries = sorted(int(match[1]) for match in matches if match)
     assert gone_s < 2 * BOUND_S, f"{streams} streams kept the server for {gone_s:.1f} s"
