@@ -5,7 +5,6 @@ Must not change anything.
 
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.live.client import Exchange
@@ -14,6 +13,9 @@ from tests.live.server import Server, wait_until
 _SAMPLE = re.compile(r"^([a-z_]+)(\{[^}]*\})? (\S+)$", re.MULTILINE)
 
 MEBIBYTE = 1024 * 1024
+
+COUNTS = "/counts"
+"""Where a worker that was started with `counting` tells what it holds."""
 
 
 def metric(server: Server, name: str, **labels: str) -> float:
@@ -56,9 +58,3 @@ def threads(pid: int) -> int:
 def memory(pid: int) -> int:
     """Return the bytes of memory that a process occupies."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def settled(measure: Callable[[], int], wanted: int, what: str) -> int:
-    """Wait until `measure()` is down to `wanted`, and return it."""
-    wait_until(lambda: measure() <= wanted, what)
-    return measure()
