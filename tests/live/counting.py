@@ -1,6 +1,7 @@
 """The application and one address more: what its worker holds in memory, which only the worker itself can tell.
 
-For tests alone. What was there when the worker began isn't counted: it's frozen (`Background.watch`). Must not change how anything else is answered: gunicorn is handed the very same bodies.
+For tests alone. What was there when the worker began isn't counted: it's frozen (see `Background.watch`). Must not change how
+anything else is answered: gunicorn is handed the very same bodies.
 """
 
 # ruff: noqa: I001
