@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from statistics import median
 
 from petstore.migrations import migrate
 from petstore.shop import seed_shop
@@ -30,7 +31,7 @@ from tests.live.test_fuzz import fuzz
 
 Rows = list[tuple[str, str]]
 
-LIVE, STUCK, TURNS = 50, 3, 2
+LIVE, STUCK, TURNS = 50, 3, 3
 
 BATCH, PER_S, PADDING = 5, 500, 300
 """Events of half a kilobyte: what a stuck reader misses is more than the kernel takes for it."""
@@ -127,7 +128,7 @@ def slow_readers(seeded: Path, directory: Path, chosen: argparse.Namespace) -> R
         with full_shop(seeded, directory.with_name(f"slow-{number}"), workers=1) as server:
             delays_s = delays_beside(server, stuck, chosen)
             p99s[stuck].append(delays_s[len(delays_s) * 99 // 100])
-    alone_s, beside_s = min(p99s[0]), min(p99s[STUCK])
+    alone_s, beside_s = median(p99s[0]), median(p99s[STUCK])
     return [
         (
             f"{LIVE} readers, {chosen.live_events} events",
@@ -135,7 +136,7 @@ def slow_readers(seeded: Path, directory: Path, chosen: argparse.Namespace) -> R
         ),
         ("p99 of the delay, nobody stuck", ", ".join(f"{p99_s * 1000:.1f} ms" for p99_s in p99s[0])),
         (f"p99 beside {STUCK} stuck readers", ", ".join(f"{p99_s * 1000:.1f} ms" for p99_s in p99s[STUCK])),
-        ("ratio of the best of each", f"{beside_s / alone_s:.2f} (promised: at most 1.5)"),
+        ("ratio of the medians", f"{beside_s / alone_s:.2f} (promised: at most 1.5)"),
     ]
 
 

@@ -13,7 +13,7 @@ from tests.live.measure import MEBIBYTE, ended, memory, metric, wait_until_none_
 from tests.live.server import DEADLINE_S, Server, wait_until
 from tests.live.shop import INVENTORY, get
 
-STUCK, LIVE = 3, 5
+STUCK, LIVE = 3, 3
 BATCHES, BATCH, PADDING = 40, 200, 2000
 """17 MB for each stream: more than the kernel takes for one that doesn't read, and than a worker keeps in memory for all."""
 
