@@ -5,6 +5,8 @@ Must not change anything.
 
 import os
 import re
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from tests.live.client import Exchange
@@ -45,9 +47,13 @@ def wait_until_none_is_open(server: Server) -> None:
     wait_until(lambda: streams_open(server) == 0, "no stream is open")
 
 
-def descriptors(pid: int) -> int:
-    """Return how many file descriptors a process has open."""
-    return len(os.listdir(f"/proc/{pid}/fd"))
+def descriptors(pid: int) -> Counter[str]:
+    """Return how many file descriptors a process has open: sockets, and whatever else."""
+    kinds: Counter[str] = Counter()
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):  # It was closed meanwhile.
+            kinds["sockets" if os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:") else "files"] += 1
+    return kinds
 
 
 def threads(pid: int) -> int:
