@@ -57,7 +57,12 @@ def full_shop(seeded: Path, directory: Path, **settings: object) -> Iterator[Ser
     shutil.copy(seeded, directory / "petstore.db")
     server = Server(directory, **settings)  # type: ignore[arg-type]
     try:
-        yield server.wait_until_ready()
+        try:
+            server.wait_until_ready()
+        except AssertionError as error:
+            error.add_note(server.log_tail())
+            raise
+        yield server
     finally:
         server.close()
 

@@ -21,7 +21,7 @@ _ID = re.compile(rb"^id: ([0-9]+)$", re.MULTILINE)
 
 
 class Member:
-    """One client: `received` is everything that came, `arrivals` when each piece did, and how long it was."""
+    """One client: `received` is everything that came, `arrivals` when each piece did (by the clock), and how long it was."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
@@ -33,6 +33,17 @@ class Member:
     def ids(self) -> list[int]:
         """The ids of the events that came, in their order."""
         return [int(id) for id in _ID.findall(self.received)]
+
+    def delays_s(self, after: int = 0) -> list[float]:
+        """Return how many seconds after its commit each event above the id `after` was here: an id is the time of that."""
+        delays, arrivals, end, moment = [], iter(self.arrivals), 0, 0.0
+        for match in _ID.finditer(self.received):
+            while end < match.end():
+                moment, length = next(arrivals)
+                end += length
+            if (id := int(match[1])) > after:
+                delays.append(moment - id / 1e6)
+        return delays
 
     @property
     def is_open(self) -> bool:
@@ -106,7 +117,7 @@ class Crowd:
             piece = b""
         if piece:
             member.received += piece
-            member.arrivals.append((time.monotonic(), len(piece)))
+            member.arrivals.append((time.time(), len(piece)))
         else:
             member.ended = True
             self._poll.unregister(member.socket)

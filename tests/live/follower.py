@@ -91,28 +91,36 @@ class Follower:
 class Writer:
     """Appends changes of the inventory, straight to the log, until it's stopped. About `per_s` of them in a second."""
 
-    def __init__(self, log: EventLog, per_s: float, seed: int, most: int | None = None) -> None:
+    def __init__(self, log: EventLog, per_s: float, seed: int) -> None:
         self.written = 0
         self.last_id = 0
         self.error: BaseException | None = None
         self._log = log
         self._per_s = per_s
-        self._most = most
         self._random = random.Random(seed)
         self._stopping = threading.Event()
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether it goes on, as it does until it's stopped or fails."""
+        return self._thread.is_alive()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for so long, or until it has failed."""
+        self._thread.join(timeout_s)
 
     def stop(self) -> None:
-        """Write no more."""
+        """Write no more. Raises what it failed of."""
         self._stopping.set()
-        self.thread.join()
+        self._thread.join()
         if self.error is not None:
             raise self.error
 
     def _run(self) -> None:
         try:
-            while not self._stopping.is_set() and (self._most is None or self.written < self._most):
+            while not self._stopping.is_set():
                 count = self._random.choice((1, 1, 1, 2, 5, 20))
                 self.last_id = append(self._log, count, self.written)
                 self.written += count

@@ -5,7 +5,8 @@ Must not change anything.
 
 import os
 import re
-from collections.abc import Callable
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from tests.live.client import Exchange
@@ -14,6 +15,9 @@ from tests.live.server import Server, wait_until
 _SAMPLE = re.compile(r"^([a-z_]+)(\{[^}]*\})? (\S+)$", re.MULTILINE)
 
 MEBIBYTE = 1024 * 1024
+
+COUNTS = "/counts"
+"""Where a worker that was started with `counting` tells what it holds."""
 
 
 def metric(server: Server, name: str, **labels: str) -> float:
@@ -43,9 +47,13 @@ def wait_until_none_is_open(server: Server) -> None:
     wait_until(lambda: streams_open(server) == 0, "no stream is open")
 
 
-def descriptors(pid: int) -> int:
-    """Return how many file descriptors a process has open."""
-    return len(os.listdir(f"/proc/{pid}/fd"))
+def descriptors(pid: int) -> Counter[str]:
+    """Return how many file descriptors a process has open: sockets, and whatever else."""
+    kinds: Counter[str] = Counter()
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):  # It was closed meanwhile.
+            kinds["sockets" if os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:") else "files"] += 1
+    return kinds
 
 
 def threads(pid: int) -> int:
@@ -56,9 +64,3 @@ def threads(pid: int) -> int:
 def memory(pid: int) -> int:
     """Return the bytes of memory that a process occupies."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def settled(measure: Callable[[], int], wanted: int, what: str) -> int:
-    """Wait until `measure()` is down to `wanted`, and return it."""
-    wait_until(lambda: measure() <= wanted, what)
-    return measure()

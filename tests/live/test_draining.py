@@ -1,28 +1,35 @@
-"""A server that ends or is replaced under load: every stream ends cleanly, nobody is refused, nothing is lost."""
+"""A server that ends or is replaced: every stream says goodbye and ends cleanly, nobody is refused, nothing is lost."""
 
+import os
 import re
 import signal
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+
+import pytest
 
 from tests.live.client import Exchange
 from tests.live.crowd import END, Crowd
 from tests.live.follower import Follower, Writer, told
 from tests.live.server import Server, wait_until
-from tests.live.shop import BUDDY, INVENTORY, ask, get, new_stock
+from tests.live.shop import BUDDY, INVENTORY, ask, change, data, get, new_stock, place
 
 STREAMS = 500
 SPREAD_S = 5
-RELOADS = 1
-
-GOODBYE = re.compile(rb'\r\nretry: ([0-9]+)\n: goodbye\nevent: goodbye\ndata: \{"reason":"draining"\}\n\n\r\n0\r\n\r\n$')
 
 BOUND_S = 5.0
 """The promise, of which a loaded machine gets twice as much before a test fails."""
+
+TOO_LATE_S = 20.0
+"""gunicorn alone would take its 30 s, and then cut the clients off."""
+
+GOODBYE = re.compile(rb'retry: ([0-9]+)\n: goodbye\nevent: goodbye\ndata: \{"reason":"draining"\}\n\n')
+
+GOODBYE_CHUNK = re.compile(rb"\r\n" + GOODBYE.pattern + rb"\r\n0\r\n\r\n$")
 
 
 @contextmanager
@@ -37,6 +44,47 @@ def locked(database: Path) -> Iterator[sqlite3.Connection]:
                 connection.execute("ROLLBACK")
 
 
+def open_streams(server: Server, stack: ExitStack) -> list[Exchange]:
+    """Open a stream of each kind, in either version of HTTP."""
+    order = place(server)
+    targets = [INVENTORY, order["links"]["statusStream"], f"/v1/stream?topics=inventory,orders/{order['id']}"]
+    streams = []
+    for target in targets:
+        for version in ("HTTP/1.1", "HTTP/1.0"):
+            stream = stack.enter_context(Exchange(server.address, target, version=version))
+            streams.append(stream.read_until(lambda stream=stream: b"\n" in stream.body))  # type: ignore[misc]
+    return streams
+
+
+@pytest.mark.parametrize(
+    ("number", "send"),
+    [(signal.SIGTERM, os.kill), (signal.SIGQUIT, os.kill), (signal.SIGINT, os.killpg)],
+    ids=["TERM", "QUIT", "Ctrl-C, which every process of the terminal gets"],
+)
+def test_every_stream_gets_a_goodbye_and_a_clean_end_and_the_server_is_gone(
+    start: Callable[..., Server], number: int, send: Callable[[int, int], None]
+):
+    server = start(workers=1, PETSTORE_HEARTBEAT_S=1, PETSTORE_RETRY_MS=3000, PETSTORE_DRAIN_SPREAD_S=4)
+    with ExitStack() as stack:
+        streams = open_streams(server, stack)
+        begun = time.monotonic()
+        send(server.process.pid, number)
+        retries = []
+        for stream in streams:
+            stream.read_to_end()
+            match = GOODBYE.fullmatch(stream.chunks[-1]) if stream.chunked else GOODBYE.search(stream.body)
+            assert match, stream.body[-500:]
+            assert stream.body.endswith(match[0])
+            retries.append(int(match[1]))
+            assert [event.type for event in stream.events] == ["goodbye"]
+            assert stream.decoder.last_event_id == ""
+            assert stream.is_at_end_of_connection()
+        assert server.process.wait(TOO_LATE_S) == 0
+        print(f"gone after {time.monotonic() - begun:.1f} s")
+    assert all(3000 <= retry <= 7000 for retry in retries)
+    assert len(set(retries)) > 1, "all clients would come back at once"
+
+
 def test_hundreds_of_streams_end_with_a_spread_goodbye_and_a_whole_body_and_the_server_is_gone(start: Callable[..., Server]):
     server = start(PETSTORE_RETRY_MS=1000, PETSTORE_DRAIN_SPREAD_S=SPREAD_S)
     with Crowd(server.address, INVENTORY, STREAMS) as crowd:
@@ -45,7 +93,7 @@ def test_hundreds_of_streams_end_with_a_spread_goodbye_and_a_whole_body_and_the_
         server.process.send_signal(signal.SIGTERM)
         crowd.read_until(lambda: all(member.received.endswith(END) for member in crowd.members), "every stream has ended")
         streams_s = time.monotonic() - begun
-        matches = [GOODBYE.search(member.received) for member in crowd.members]
+        matches = [GOODBYE_CHUNK.search(member.received) for member in crowd.members]
         assert server.process.wait(30) == 0
         gone_s = time.monotonic() - begun
     assert all(matches)
@@ -89,31 +137,67 @@ def connections(server: Server) -> int:
     return sum(line[1].endswith(port) and line[3] == "01" for line in lines)
 
 
-def test_reloads_under_load_lose_no_event_and_refuse_no_client(start: Callable[..., Server]):
+def test_what_was_committed_before_the_end_is_there_after_it_and_the_clients_go_on(start: Callable[..., Server]):
+    server = start(workers=1)
+    with Exchange(server.address, INVENTORY) as stream:
+        stream.read_until(lambda: stream.chunks)
+        change(server, BUDDY, stock=new_stock())
+        held = stream.read_events(1)[0].last_event_id
+        change(server, BUDDY, stock=(missed := new_stock()))
+        server.process.send_signal(signal.SIGTERM)
+        assert stream.read_to_end().events[-1].type == "goodbye"
+        assert server.process.wait(TOO_LATE_S) == 0
+    again = Server(server.directory, workers=1)
+    try:
+        again.wait_until_ready()
+        with Exchange(again.address, INVENTORY, {"Last-Event-ID": held}) as stream:
+            (event,) = stream.read_events(1)
+            assert data(event)["newStock"] == missed
+        assert get(again, f"/v1/pets/{BUDDY}")["stock"] == missed
+    finally:
+        again.close()
+
+
+def test_one_worker_that_is_told_to_end_says_goodbye_and_the_others_go_on(start: Callable[..., Server]):
+    server = start(PETSTORE_HEARTBEAT_S=1)
+    leaving, staying = server.worker_pids()
+    with (
+        Exchange(server.address, INVENTORY, connection=server.connect(leaving)) as first,
+        Exchange(server.address, INVENTORY, connection=server.connect(staying)) as second,
+    ):
+        for stream in (first, second):
+            stream.read_until(lambda stream=stream: stream.chunks)  # type: ignore[misc]
+        os.kill(leaving, signal.SIGTERM)
+        assert [event.type for event in first.read_to_end().events] == ["goodbye"]
+        change(server, BUDDY, stock=new_stock())
+        assert [event.type for event in second.read_events(1)] == ["stock-change"]
+        wait_until(lambda: leaving not in server.worker_pids() and len(server.worker_pids()) == 2, "it is replaced", TOO_LATE_S)
+
+
+def test_a_reload_under_load_loses_no_event_and_refuses_no_client(start: Callable[..., Server]):
     server = start(PETSTORE_HEARTBEAT_S=1, PETSTORE_RETRY_MS=100, PETSTORE_DRAIN_SPREAD_S=0)
     cursor = get(server, "/v1/inventory")["lastEventId"]
     with closing(server.open_event_log()) as log:
-        followers = [Follower(server, cursor) for _ in range(10)]
+        followers = [Follower(server, cursor) for _ in range(5)]
         visitor = Visitor(server)
         writer = Writer(log, 300, 1)
-        for _ in range(RELOADS):
-            old = set(server.worker_pids())
-            server.process.send_signal(signal.SIGHUP)
-            wait_until(lambda: len(server.worker_pids()) == 2 and not old & set(server.worker_pids()), "both are replaced")  # noqa: B023
+        old = set(server.worker_pids())
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(server.worker_pids()) == 2 and not old & set(server.worker_pids()), "both are replaced")
         writer.stop()
         for follower in followers:
             follower.finish(writer.last_id)
         visitor.stop()
         expected = told(log, cursor)
     print(
-        f"{writer.written} events, {RELOADS} reloads, {sum(follower.goodbyes for follower in followers)} goodbyes, "
+        f"{writer.written} events, one reload, {sum(follower.goodbyes for follower in followers)} goodbyes, "
         f"{visitor.answered} requests beside them"
     )
     for follower in followers:
         assert follower.refused == []
         assert follower.cuts == follower.gaps == 0
         assert follower.frames == expected
-    assert sum(follower.goodbyes for follower in followers) >= 10 * RELOADS
+    assert sum(follower.goodbyes for follower in followers) >= len(followers)
     assert visitor.failures == []
 
 

@@ -14,7 +14,7 @@ from tests.live.measure import ended, metric, streams_open, wait_until_none_is_o
 from tests.live.server import Server, wait_until
 from tests.live.shop import BUDDY, INVENTORY, RECOMMENDATIONS, ask, get, pay, place
 
-EACH = 7
+EACH = 3
 """Streams at each of two workers."""
 
 

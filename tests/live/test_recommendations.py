@@ -50,6 +50,17 @@ def test_clients_that_ask_while_a_run_goes_on_join_it(shop: Server):
         assert received in recent
 
 
+def test_a_run_whose_client_left_at_once_is_finished_all_the_same(shop: Server):
+    with closing(shop.open_event_log()) as log:
+        before = len(runs(log))
+        stream = Exchange(shop.address, RECOMMENDATIONS, wait=False)
+        wait_until(lambda: len(runs(log)) > before, "the run has begun")
+        stream.cut()
+        run_id = runs(log)[-1][0]
+        wait_until(lambda: runs(log)[-1] == (run_id, "COMPLETE"), "it has ended")
+        assert [event.type for event in recorded(log, run_id)] == ["recommendation"] * 10 + ["complete"]
+
+
 def test_a_run_whose_worker_is_killed_is_finished_by_another_and_its_client_gets_each_pick_once(start: Callable[..., Server]):
     server = start(PETSTORE_HEARTBEAT_S=1)
     with closing(server.open_event_log()) as log:

@@ -11,8 +11,8 @@ def test_clients_that_are_cut_from_workers_that_are_killed_and_reloaded_have_exa
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     server = start(PETSTORE_HEARTBEAT_S=1, PETSTORE_RETRY_MS=100, PETSTORE_DRAIN_SPREAD_S=0)
-    figures = run(server, clients=8, events=3000, per_s=500, cut_every=150, seed=seed)
+    figures = run(server, clients=6, events=2000, per_s=500, cut_every=100, seed=seed)
     print(figures)
     assert figures.kills >= 1
     assert figures.reloads >= 1
-    assert figures.cuts >= 60
+    assert figures.cuts >= figures.clients

@@ -35,7 +35,7 @@ from petstore.sse import (
     read_id,
 )
 from petstore.sse.observer import Silence
-from petstore.sse.outlet import chunk
+from petstore.sse.outlet import Outlet, chunk
 from petstore.sse.ring import Ring
 from tests.sse.conftest import open_descriptors
 from tests.sse.other_process import PATIENCE_S, eventually
@@ -187,6 +187,23 @@ class TestWriting:
         assert client.written == [b"retry: 2000\n: open\n"]
         assert client.ids[0] == event.id
         assert client.waiting == b""
+
+    def test_nobody_else_may_write_while_the_stream_does(self, read, feed, append, monkeypatch):
+        def parked() -> list[bool]:
+            return [one.parked for group in feed.pump._groups.values() for one in group.members]
+
+        def look_and_write(outlet: Outlet, data: bytes) -> None:
+            seen.extend(parked())
+            write(outlet, data)
+
+        write, seen = Outlet.write, list[bool]()
+        monkeypatch.setattr(Outlet, "write", look_and_write)
+        client = read()
+        client.receive()
+        eventually(lambda: any(parked()))
+        append(type=COMPLETE)  # The pump leaves an end to the stream.
+        client.receive_to_the_end()
+        assert seen == [False]
 
     def test_heartbeats_come_after_silence_and_not_sooner(self, read, append):
         client, stop = read(heartbeat_s=0.1), gevent.event.Event()

@@ -128,6 +128,20 @@ class TestWaking:
         stopping.join(PATIENCE_S)
         assert not stopping.is_alive()
 
+    def test_an_event_that_came_just_after_the_first_look_is_heard_of(self, without_polling, log, open_log, monkeypatch):
+        other, read = open_log(), log.read
+        appended: list[Event] = []
+
+        def read_and_then_append(*arguments: Any) -> list[Event]:
+            events: list[Event] = read(*arguments)
+            if not appended:
+                appended.extend(append_to(other, "a"))
+            return events
+
+        monkeypatch.setattr(log, "read", read_and_then_append)
+        without_polling.start()
+        eventually(lambda: appended and without_polling.ring.head == appended[0].id)
+
     def test_a_ring_that_was_lost_is_made_good_by_looking(self, feed, append, monkeypatch):
         monkeypatch.setattr(Doorbell, "ring", lambda bell: None)
         follower = Follower(feed)
