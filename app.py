@@ -13,7 +13,7 @@ from sqlalchemy.exc import DatabaseError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from petstore import api
-from petstore.ai import ContentRecommender, Runs
+from petstore.ai import EmbeddedRecommender, PetIndex, Runs
 from petstore.api.metrics import Metrics
 from petstore.api.problem import describe
 from petstore.api.services import Services
@@ -39,12 +39,13 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)  # type: ignore[method-assign]
     log = SqlEventLog(settings.database_path)
     feed = Feed(log, Metrics(settings.var_directory / "metrics"))
-    runs = Runs(log, ContentRecommender(), settings.retention_h * 3600)
+    index = PetIndex(log, feed)
+    runs = Runs(log, EmbeddedRecommender(log, index), settings.retention_h * 3600)
     terms = Terms(settings.heartbeat_s, settings.retry_ms, settings.drain_spread_s, settings.stuck_s, describe(500))
     app.extensions["petstore"] = Services(
         settings, log, feed, Admission(places(settings), settings.max_streams_per_client), terms, runs
     )
-    background = Background(feed, jobs(settings, log, runs))
+    background = Background(feed, [*jobs(settings, log, runs), index])
     app.extensions["petstore.background"] = background
 
     @app.before_request

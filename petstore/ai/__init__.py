@@ -1,6 +1,7 @@
 """Recommenders behind one small interface, and runs: generations whose events outlive the connection that asked for them."""
 
-from petstore.ai.content import ContentRecommender as ContentRecommender
+from petstore.ai.embedded import EmbeddedRecommender as EmbeddedRecommender
+from petstore.ai.index import PetIndex as PetIndex
 from petstore.ai.recommender import Recommendation as Recommendation
 from petstore.ai.recommender import Recommender as Recommender
 from petstore.ai.run import RECOMMENDATIONS as RECOMMENDATIONS

@@ -11,16 +11,15 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from gevent import get_hub
-from sqlalchemy import BigInteger, Column, Index, Select, String, Table, insert, select, update
+from sqlalchemy import BigInteger, Column, Connection, Index, Select, String, Table, bindparam, insert, select, update
 
 from petstore.ai.recommender import Recommendation, Recommender
-from petstore.shop import CustomerNotFound, all_pets, find_customer, get_customer, new_id
-from petstore.sse import COMPLETE, ERROR, Draft, EventLog, LogUnavailable, Transaction, close_own_loop, metadata
+from petstore.shop import Customer, CustomerNotFound, find_customer, get_customer, new_id
+from petstore.sse import COMPLETE, ERROR, Draft, Event, EventLog, LogUnavailable, Transaction, close_own_loop, metadata
 
 RECOMMENDATIONS = "recommendations/"
 """What the topic of a run begins with; its id follows."""
@@ -56,15 +55,29 @@ runs = Table(
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A generation for a customer."""
+    """A generation for a customer, made at `created_at`, in microseconds since 1970: none of its events is older."""
 
     id: str
     customer_id: str
+    created_at: int
 
     @property
     def topic(self) -> str:
         """Where its events are."""
         return RECOMMENDATIONS + self.id
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """Picks that were made together; `last` when none follow."""
+
+    picks: Sequence[Recommendation]
+    last: bool
+
+
+_RUN = select(runs.c.id, runs.c.customer_id, runs.c.created_at)
+_GOING_ON = _RUN.where(runs.c.customer_id == bindparam("customer_id"), runs.c.status == "RUNNING").limit(1)
+_INSERT = insert(runs)
 
 
 class Runs:
@@ -80,17 +93,33 @@ class Runs:
         self._forget_s = min(FORGET_S, retention_s / 10)
 
     def join(self, customer_id: str) -> Run:
-        """Return the run that goes on for this customer, or start one. Raises CustomerNotFound."""
-        run, started = self._log.write(lambda transaction: self._find_or_insert(transaction, customer_id))
-        if started:
-            threading.Thread(target=self._produce, args=(run,), name=f"run {run.id}", daemon=True).start()
+        """Return the run that goes on for this customer, or start one. Raises CustomerNotFound, LogUnavailable.
+
+        What a recommender finds at once is committed together with the run: most runs are one transaction.
+        """
+
+        def look(connection: Connection) -> Run | Customer | None:
+            return _going_on(connection, customer_id) or find_customer(connection, customer_id)
+
+        found = self._log.query(look)
+        if isinstance(found, Run):
+            return found
+        if found is None:
+            raise CustomerNotFound(customer_id)
+        picks = self._recommender.recommend(found, [], self._limit)
+        made = get_hub().threadpool.apply(_slice, (picks, self._limit))
+        run, started = self._log.write(lambda transaction: self._insert(transaction, customer_id, made))
+        if started and not made.last:
+            threading.Thread(target=self._go_on, args=(run, picks, len(made.picks)), name=f"run {run.id}", daemon=True).start()
         return run
 
     def find(self, topic: str) -> Run | None:
         """Return the run whose events are in `topic`, if there is one."""
-        query = select(runs.c.id, runs.c.customer_id).filter_by(id=topic.removeprefix(RECOMMENDATIONS))
+        if not topic.startswith(RECOMMENDATIONS):
+            return None
+        query = _RUN.where(runs.c.id == topic.removeprefix(RECOMMENDATIONS))
         row = self._log.query(lambda connection: connection.execute(query).first())
-        return Run(row.id, row.customer_id) if row and topic.startswith(RECOMMENDATIONS) else None
+        return None if row is None else Run(row.id, row.customer_id, row.created_at)
 
     def sweep(self) -> float:
         """Take over one run whose worker has gone, and forget runs past retention. Returns the seconds to the next sweep."""
@@ -106,16 +135,16 @@ class Runs:
             self._log.write(self._forget_old)
         return SWEEP_S
 
-    def _find_or_insert(self, transaction: Transaction, customer_id: str) -> tuple[Run, bool]:
-        if find_customer(transaction.connection, customer_id) is None:
-            raise CustomerNotFound(customer_id)
-        going_on = select(runs.c.id).filter_by(customer_id=customer_id, status="RUNNING")
-        id = transaction.connection.execute(going_on).scalar()
-        if id is not None:
-            return Run(id, customer_id), False
-        run = Run(new_id(), customer_id)
-        row = {"id": run.id, "customer_id": customer_id, "status": "RUNNING", "created_at": _now()}
-        transaction.connection.execute(insert(runs).values(**row, holder=self._holder, expires_at=_expiry()))
+    def _insert(self, transaction: Transaction, customer_id: str, made: _Made) -> tuple[Run, bool]:
+        going_on = _going_on(transaction.connection, customer_id)
+        if going_on is not None:
+            return going_on, False  # Somebody else was first; what we made was for nothing.
+        run = Run(new_id(), customer_id, _now())
+        row = {"id": run.id, "customer_id": customer_id, "status": "RUNNING", "created_at": run.created_at}
+        if made.last:
+            row["status"] = "COMPLETE"
+        transaction.connection.execute(_INSERT, {**row, "holder": self._holder, "expires_at": _expiry()})
+        transaction.append(_drafts(run, made, 0))
         return run, True
 
     def _adopt(self, transaction: Transaction) -> Run | None:
@@ -124,7 +153,7 @@ class Runs:
             return None
         claim = update(runs).filter_by(id=row.id).values(holder=self._holder, expires_at=_expiry())
         transaction.connection.execute(claim)
-        return Run(row.id, row.customer_id)
+        return Run(row.id, row.customer_id, row.created_at)
 
     def _forget_old(self, transaction: Transaction) -> None:
         before = _now() - int(self._retention_s * 1e6)
@@ -135,17 +164,27 @@ class Runs:
             transaction.connection.execute(runs.delete().where(runs.c.id.in_(ids)))
 
     def _produce(self, run: Run) -> None:
+        """Go on with a run that somebody else began."""
         try:
             done = self._log.read([run.topic], 0, self._limit + 1)
-            known = {event.value()["petId"] for event in done}
-            picks = (pick for pick in self._picks(run) if pick.pet_id not in known)
-            total = len(known)
-            while total < self._limit:
+            customer = get_customer(self._log, run.customer_id)
+            picks = self._recommender.recommend(customer, [_recommendation(event) for event in done], self._limit)
+        except LogUnavailable as error:
+            logger.warning("run %s rests until its lease expires: %s", run.id, error)
+        except Exception:
+            logger.exception("run %s failed", run.id)
+            self._fail(run)
+        else:
+            self._go_on(run, picks, len(done))
+
+    def _go_on(self, run: Run, picks: Iterator[Recommendation], total: int) -> None:
+        """Commit what `picks` brings, slice by slice, after the first `total` picks."""
+        try:
+            while True:
                 made = get_hub().threadpool.apply(_slice, (picks, self._limit - total))
-                if not made or not self._append(run, made):
+                if not self._append(run, made, total) or made.last:
                     break
-                total += len(made)
-            self._finish(run, total)
+                total += len(made.picks)
         except LogUnavailable as error:
             logger.warning("run %s rests until its lease expires: %s", run.id, error)
         except Exception:
@@ -154,20 +193,9 @@ class Runs:
         finally:
             close_own_loop()
 
-    def _picks(self, run: Run) -> Iterator[Recommendation]:
-        customer = get_customer(self._log, run.customer_id)
-        return self._recommender.recommend(customer, self._log.query(all_pets), self._limit)
-
-    def _append(self, run: Run, made: list[Recommendation]) -> bool:
-        return self._log.write(lambda transaction: self._write(transaction, run, [_draft(run, pick) for pick in made]))
-
-    def _finish(self, run: Run, total: int) -> None:
-        def finish(transaction: Transaction) -> None:
-            created_at = transaction.connection.execute(select(runs.c.created_at).filter_by(id=run.id)).scalar_one()
-            data = {"total": total, "processingTime": (_now() - created_at) // 1000}
-            self._write(transaction, run, [Draft(run.topic, COMPLETE, data)], "COMPLETE")
-
-        self._log.write(finish)
+    def _append(self, run: Run, made: _Made, total: int) -> bool:
+        status = "COMPLETE" if made.last else "RUNNING"
+        return self._log.write(lambda transaction: self._write(transaction, run, _drafts(run, made, total), status))
 
     def _fail(self, run: Run) -> None:
         draft = Draft(run.topic, ERROR, {"title": "Internal Server Error", "status": 500})
@@ -182,25 +210,44 @@ class Runs:
         return held
 
 
-def _abandoned() -> Select[tuple[str, str]]:
-    expired = select(runs.c.id, runs.c.customer_id).where(runs.c.status == "RUNNING", runs.c.expires_at < _now())
-    return expired.limit(1)
+def _abandoned() -> Select[tuple[str, str, int]]:
+    return _RUN.where(runs.c.status == "RUNNING", runs.c.expires_at < _now()).limit(1)
 
 
-def _slice(picks: Iterator[Recommendation], limit: int) -> list[Recommendation]:
+def _going_on(connection: Connection, customer_id: str) -> Run | None:
+    row = connection.execute(_GOING_ON, {"customer_id": customer_id}).first()
+    return None if row is None else Run(row.id, row.customer_id, row.created_at)
+
+
+def _slice(picks: Iterator[Recommendation], limit: int) -> _Made:
     """Return the picks of one slice of time, at least one if there is one."""
-    made = []
+    made: list[Recommendation] = []
     until = time.monotonic() + SLICE_S
-    for pick in islice(picks, limit):
+    while len(made) < limit and (not made or time.monotonic() < until):
+        pick = next(picks, None)
+        if pick is None:
+            return _Made(made, True)
         made.append(pick)
-        if time.monotonic() > until:
-            break
-    return made
+    return _Made(made, len(made) == limit)
+
+
+def _drafts(run: Run, made: _Made, total: int) -> list[Draft]:
+    """Return the events of what was made after `total` picks, and the end if it's that."""
+    drafts = [_draft(run, pick) for pick in made.picks]
+    if made.last:
+        data = {"total": total + len(made.picks), "processingTime": (_now() - run.created_at) // 1000}
+        drafts.append(Draft(run.topic, COMPLETE, data))
+    return drafts
 
 
 def _draft(run: Run, pick: Recommendation) -> Draft:
     data = {"petId": pick.pet_id, "name": pick.name, "score": pick.score, "reason": pick.reason}
     return Draft(run.topic, "recommendation", data)
+
+
+def _recommendation(event: Event) -> Recommendation:
+    data = event.value()
+    return Recommendation(data["petId"], data["name"], data["score"], data["reason"])
 
 
 def _now() -> int:

@@ -3,6 +3,8 @@
 Both ask for a run and read its events; neither knows how a recommendation is made.
 """
 
+from dataclasses import replace
+
 from flask import Blueprint, Response, jsonify, request, url_for
 
 from petstore.ai import Run
@@ -45,12 +47,19 @@ def get_recommendations() -> Response:
 
 def _find_run(customer_id: str, asked: Requested | None) -> tuple[Run, Opening]:
     """Return the run that holds the id which the client has, and where to go on; otherwise a run to begin with."""
-    log, runs = services().log, services().runs
+    log, runs, ring = services().log, services().runs, services().feed.ring
     if asked is None or not asked.held:
-        return runs.join(customer_id), Opening(0)
+        run = runs.join(customer_id)
+        return run, _from_the_start(run)
     topic = None if asked.id is None else log.topic_of(asked.id)
-    run = None if topic is None else runs.find(topic)
-    if run is not None and run.customer_id == customer_id:
-        return run, open_at(log, (run.topic,), asked, 0)
+    held = None if topic is None else runs.find(topic)
+    if held is not None and held.customer_id == customer_id:
+        return held, open_at(log, (held.topic,), asked, 0, ring)
     run = runs.join(customer_id)
-    return run, Opening(0, (Gap(run.topic, asked.text if asked.id is None else asked.id, None),))
+    gap = Gap(run.topic, asked.text if asked.id is None else asked.id, None)
+    return run, replace(_from_the_start(run), gaps=(gap,))
+
+
+def _from_the_start(run: Run) -> Opening:
+    # Not from 0: there the ring can't tell whether something came before, and the log would have to be asked.
+    return Opening(run.created_at - 1)

@@ -17,6 +17,11 @@ from petstore.shop.error import WrongState as WrongState
 from petstore.shop.fulfilment import Fulfilment as Fulfilment
 from petstore.shop.identity import is_uuid as is_uuid
 from petstore.shop.identity import new_id as new_id
+from petstore.shop.interest import FIRST_KEY as FIRST_KEY
+from petstore.shop.interest import Pair as Pair
+from petstore.shop.interest import bought_pairs as bought_pairs
+from petstore.shop.interest import liked_pairs as liked_pairs
+from petstore.shop.interest import owned_pets as owned_pets
 from petstore.shop.inventory import INVENTORY_TOPIC as INVENTORY_TOPIC
 from petstore.shop.inventory import Change as Change
 from petstore.shop.inventory import Inventory as Inventory
@@ -24,6 +29,13 @@ from petstore.shop.inventory import Summary as Summary
 from petstore.shop.inventory import change_inventory as change_inventory
 from petstore.shop.inventory import read_inventory as read_inventory
 from petstore.shop.moment import to_timestamp as to_timestamp
+from petstore.shop.offers import LAST_ID as LAST_ID
+from petstore.shop.offers import Kind as Kind
+from petstore.shop.offers import Offer as Offer
+from petstore.shop.offers import changed_offers as changed_offers
+from petstore.shop.offers import count_offers as count_offers
+from petstore.shop.offers import find_offers as find_offers
+from petstore.shop.offers import newest_offers as newest_offers
 from petstore.shop.orders import Order as Order
 from petstore.shop.orders import OrderStatus as OrderStatus
 from petstore.shop.orders import cancel_order as cancel_order

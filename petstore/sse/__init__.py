@@ -36,5 +36,6 @@ from petstore.sse.sql_event_log import SqlEventLog as SqlEventLog
 from petstore.sse.sql_event_log import create_log as create_log
 from petstore.sse.sql_event_log import metadata as metadata
 from petstore.sse.stream import Stream as Stream
-from petstore.sse.stream import Terms as Terms
-from petstore.sse.stream import goodbye as goodbye
+from petstore.sse.subscription import Subscription as Subscription
+from petstore.sse.terms import Terms as Terms
+from petstore.sse.terms import goodbye as goodbye
