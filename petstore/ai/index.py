@@ -120,8 +120,7 @@ class PetIndex:
             if not self._looked_at:
                 self._build()
                 return
-            since, self._looked_at = self._looked_at - OVERLAP_US, _now()
-            above = ""
+            since, looked_at, above = self._looked_at - OVERLAP_US, _now(), ""
             while found := self._read(lambda connection: changed_offers(connection, since, above, SLICE)):  # noqa: B023
                 with self._changing:
                     self.table.put(*found)
@@ -130,6 +129,7 @@ class PetIndex:
                 self._build()  # Pets that were brought in with an old date, or taken away.
             else:
                 self.interest, self.usual = self._digest(self.table)
+                self._looked_at = looked_at
 
     def _run(self) -> None:
         try:
@@ -163,7 +163,8 @@ class PetIndex:
         if self._subscription is None:
             # Before the first row is read: what changes meanwhile will be applied over what was read.
             self._subscription = self._feed.subscribe(Selection((INVENTORY_TOPIC,)), None, self._news.set)
-        looked_at, table, below = _now(), PetTable(), LAST_ID
+        looked_at, below = _now(), LAST_ID
+        table = PetTable(min(self._log.query(count_offers), MAX_PETS))
         while len(table) < MAX_PETS and (
             found := self._read(lambda connection: newest_offers(connection, below, SLICE))  # noqa: B023
         ):
