@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from petstore.ai import variety
 from petstore.ai.features import DIMENSIONS, Vectors
 from petstore.ai.table import Columns
+from petstore.ai.taste import best
 from petstore.ai.variety import pick
 
 
@@ -69,3 +70,13 @@ def test_it_goes_on_beyond_the_first_pool_when_that_is_sold_out(monkeypatch: pyt
     relevance = np.linspace(1, 0.5, 30, dtype=np.float32)
     made = [place for place, _ in pick(columns(directions(list(range(30)))), relevance, 0.9, [], lambda place: place >= 12, varied)]
     assert sorted(made) == list(range(12, 30))
+
+
+@pytest.mark.parametrize("count", [1, 10, 300, 5000])
+@pytest.mark.parametrize("levels", [2, 50, 10**6])
+def test_the_best_of_many_are_the_best(count: int, levels: int):
+    relevance = np.random.default_rng(count).integers(0, levels, 4000).astype(np.float32)
+    found = relevance[best(relevance, count)]
+    assert sorted(found) == sorted(relevance)[-count:]
+    relevance[::16] = levels
+    assert sorted(relevance[best(relevance, count)]) == sorted(relevance)[-count:]
