@@ -5,7 +5,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: help run test soak check bench bench-quick clean
+.PHONY: help run test soak check evaluate bench bench-quick clean
 .NOTPARALLEL:
 
 help: ## say what can be made
@@ -27,6 +27,9 @@ check: .venv/test.stamp ## check format, lint, types and architecture
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/test_architecture.py
+
+evaluate: .venv/test.stamp ## measure how good the recommendations are, with customers whose tastes are planted
+	@$(BIN)/python -m tests.evaluate
 
 BENCH := bench/.build/load bench/.build/writer bench/.peers/made.stamp .venv/run.stamp
 

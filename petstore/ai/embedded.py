@@ -69,5 +69,10 @@ def _is_available(index: PetIndex, place: int, table: PetTable) -> bool:
 
 
 def _falling(score: float, worth: float, left: int) -> float:
-    """Return the score of the next pick after one with `score`, when so many are left, itself included."""
-    return round(max(min(worth, score - STEP), left * STEP), 3)
+    """Return the score of the next pick after one with `score`, when so many are left, itself included.
+
+    No pet has everything, so the best that a shop has is often worth no more than a half; as a score that reads as the good match
+    it is. The order stays.
+    """
+    read = 1 - (1 - worth) ** 2
+    return round(max(min(read, score - STEP), left * STEP), 3)

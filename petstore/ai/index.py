@@ -122,8 +122,7 @@ class PetIndex:
             if not self._looked_at:
                 self._build()
                 return
-            since, self._looked_at = self._looked_at - OVERLAP_US, _now()
-            above = ""
+            since, looked_at, above = self._looked_at - OVERLAP_US, _now(), ""
             while found := self._read(lambda connection: changed_offers(self._shop, connection, since, above, SLICE)):  # noqa: B023
                 with self._changing:
                     self.table.put(*found)
@@ -132,6 +131,7 @@ class PetIndex:
                 self._build()  # Pets that were brought in with an old date, or taken away.
             else:
                 self.interest, self.usual = self._digest(self.table)
+                self._looked_at = looked_at
 
     def _run(self) -> None:
         try:
@@ -165,7 +165,8 @@ class PetIndex:
         if self._subscription is None:
             # Before the first row is read: what changes meanwhile will be applied over what was read.
             self._subscription = self._feed.subscribe(Selection((self._topic,)), None, self._news.set)
-        looked_at, table, below = _now(), PetTable(), LAST_ID
+        looked_at, below = _now(), LAST_ID
+        table = PetTable(min(self._shop.query(lambda connection: count_offers(self._shop, connection)), MAX_PETS))
         while len(table) < MAX_PETS and (
             found := self._read(lambda connection: newest_offers(self._shop, connection, below, SLICE))  # noqa: B023
         ):

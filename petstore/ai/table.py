@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from petstore.ai.features import BLOCKS, DIMENSIONS, Vectors, price_part
 from petstore.shop import Kind, Offer, Species
 
-FIRST_ROOM = 1024
+LEAST_ROOM = 256
+"""Pets for which there is always room."""
 
 _SPECIES = {species: code for code, species in enumerate(Species)}
 
@@ -39,15 +40,15 @@ class Columns(NamedTuple):
 
 
 class PetTable:
-    """Filled by `put`; `ids`, `names` and `kinds` are by place."""
+    """Filled by `put`, with room for so many at first; `ids`, `names` and `kinds` are by place."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: int = 0) -> None:
         self.ids: list[str] = []
         self.names: list[str] = []
         self.kinds: list[Kind] = []
         self.places: dict[str, int] = {}
         self._interned: dict[Any, Any] = {}
-        self._columns = _room(FIRST_ROOM)
+        self._columns = _room(max(room, LEAST_ROOM))
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -44,6 +44,9 @@ MOST_ANCHORS = 12
 FINALISTS = 2000
 """Pets that are compared with them: a hundred thousand would take 3 ms for each."""
 
+SAMPLE = 16
+"""One relevance in so many is looked at first, to find the best."""
+
 Relevance = NDArray[np.float32]
 
 
@@ -124,7 +127,14 @@ def best(relevance: Relevance, count: int) -> NDArray[np.intp]:
     """Return the places of the `count` best, in no order."""
     if len(relevance) <= count:
         return np.arange(len(relevance))
-    return np.argpartition(relevance, -count)[-count:]
+    places = np.arange(len(relevance))
+    # Most can be left out by a look at a sample: to part a hundred thousand takes ten times as long as the rest of this.
+    sample = relevance[::SAMPLE]
+    rank = 2 * count // SAMPLE + 1
+    if len(sample) > 2 * rank:
+        likely = np.flatnonzero(relevance >= np.partition(sample, -rank)[-rank])
+        places = likely if len(likely) >= count else places
+    return places[np.argpartition(relevance[places], -count)[-count:]]
 
 
 def _less_for_what_was_not_asked_for(relevance: Relevance, wish: Preferences, columns: Columns) -> Relevance:

@@ -11,9 +11,8 @@ from sqlalchemy import text
 from petstore.ai import PetIndex
 from petstore.ai import index as index_module
 from petstore.ai.features import vectors
-from petstore.shop import Change, Kind, PetStatus, Shop, Size, Species, all_pets, change_inventory, new_id, place_order
+from petstore.shop import Change, Kind, PetStatus, Shop, Size, Species, all_pets, change_inventory, new_id
 from petstore.shop.catalogue import read_catalogue
-from petstore.shop.interest import bought_pairs, liked_pairs
 from petstore.sse import EventLog, Feed, LogUnavailable
 from tests.ai.people import add_customer
 
@@ -193,17 +192,3 @@ def test_only_the_newest_pets_are_kept_where_there_are_too_many(log: EventLog, i
     index.catch_up(log.head())
     index.look()
     assert len(index.table) == 50
-
-
-def test_pairs_are_read_slice_by_slice_each_once(log: EventLog):
-    for pet_id in [pet.id for pet in all_pets(Shop(log)) if pet.stock > 2][:6]:
-        place_order(Shop(log), pet_id, 1, "user-456")
-        place_order(Shop(log), pet_id, 1)
-    for read in (liked_pairs, bought_pairs):
-        whole = log.query(lambda connection: read(Shop(log), connection, ("", ""), 1000))  # noqa: B023
-        sliced, key = [], ("", "")
-        while some := log.query(lambda connection: read(Shop(log), connection, key, 2)):  # noqa: B023
-            sliced += some
-            key = some[-1].key
-        assert sliced == whole
-        assert len(whole) >= 7
