@@ -58,13 +58,15 @@ class Doorbell:
             if not (self._directory / self._name).exists():
                 # Somebody cleaned up: nobody could ring this bell ever again. The next wait hangs up a new one.
                 self.close()
+            self._rung = False
             return False
-        # Before the bell is emptied: what we ring from now on is heard by the next wait.
-        self._rung = False
         bell.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             while True:
                 rings += bell.recv(1)
+        # After the bell is emptied: cleared before, it would be up again for a ring that we have just taken out. Who didn't ring
+        # because of it has committed by now, and our caller looks after this.
+        self._rung = False
         self.only_own = OTHERS not in rings
         return True
 

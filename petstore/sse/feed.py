@@ -8,8 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 
-from gevent.event import Event as Signal
-
 from petstore.sse.error import LogUnavailable
 from petstore.sse.event import Event
 from petstore.sse.event_log import EventLog
@@ -19,6 +17,7 @@ from petstore.sse.pump import Pump
 from petstore.sse.ring import Ring
 from petstore.sse.selection import Selection
 from petstore.sse.subscription import Subscription
+from petstore.sse.wakeup import Wakeup
 
 COLLECT = 1000
 """Events that the feed reads at once: a bulk change as a whole."""
@@ -76,8 +75,8 @@ class Feed:
 
         Raises LogUnavailable.
         """
-        news = Signal()
-        subscription = self.subscribe(Selection((topic,)), 0, news.set)
+        news = Wakeup()
+        subscription = self.subscribe(Selection((topic,)), 0, news.wake)
         collected: list[Event] = []
         until = time.monotonic() + timeout_s
         try:
