@@ -11,6 +11,7 @@ from tests.live.client import Exchange
 from tests.live.conftest import full_shop
 from tests.live.server import Server, wait_until
 from tests.live.shop import BUDDY, FLUFFY, INVENTORY, RECOMMENDATIONS, ask, cancel, change, data, get, new_stock, place, topics
+from tests.live.storm import reload
 
 KEPT_S = 1.5
 """Short, so that the test needn't wait, and longer than a client takes from a snapshot to its stream on a busy machine."""
@@ -26,9 +27,10 @@ def server(seeded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 def wait_until_removed(server: Server, id: str | int) -> None:
-    """Wait until retention has removed an event."""
+    """Wait until retention has removed an event, and no worker has it in memory any more."""
     with closing(server.open_event_log()) as log:
         wait_until(lambda: log.topic_of(int(id)) is None, f"event {id} is removed")
+    reload(server)
 
 
 def first_event(server: Server) -> str:
@@ -61,8 +63,10 @@ def test_a_client_that_comes_back_too_late_is_told_the_gap_and_restores_its_stat
             assert told.keys() == {"requestedId", "oldestId", "snapshot"}
             assert told["requestedId"] == int(held)
             assert told["oldestId"] > int(after)
-            # Whoever needs no snapshot gets all that there still is.
-            stream.read_until(lambda: str(told["oldestId"]) in {event.last_event_id for event in stream.events})
+            # Whoever needs no snapshot gets all that there still is: from the oldest on, if that is not gone, too, meanwhile.
+            _, first, *rest = stream.read_events(50)
+            assert int(first.last_event_id) >= told["oldestId"]
+            assert [data(event)["oldStock"] for event in rest] == [data(event)["newStock"] for event in (first, *rest[:-1])]
         stock, cursor = restore(server, told["snapshot"])
         with Exchange(server.address, f"{INVENTORY}?lastEventId={cursor}&petId={BUDDY}") as stream:
             for event in stream.read_events(50):
@@ -83,6 +87,17 @@ def restore(server: Server, snapshot: str) -> tuple[int, int]:
     page = get(server, f"{snapshot}?limit=100")
     (stock,) = [item["stock"] for item in page["data"] if item["petId"] == BUDDY]
     return stock, page["lastEventId"]
+
+
+def test_what_a_worker_still_has_in_memory_is_no_gap_although_the_log_has_it_no_more(server: Server):
+    held = first_event(server)
+    for _ in range(5):
+        change(server, BUDDY, stock=new_stock())
+    with closing(server.open_event_log()) as log:
+        after = [str(event.id) for event in log.read(["inventory"], int(held), 10)]
+        wait_until(lambda: log.topic_of(int(after[-1])) is None, "all are removed")
+    with Exchange(server.address, INVENTORY, {"Last-Event-ID": held}) as stream:
+        assert [event.last_event_id for event in stream.read_events(len(after))] == after
 
 
 def test_a_topic_that_lost_nothing_has_no_gap_however_old_the_cursor(server: Server):
@@ -125,6 +140,7 @@ def test_the_end_of_an_order_is_kept_for_those_who_come_back_late(server: Server
         first, *_, final = stream.read_to_end().events
     with closing(server.open_event_log()) as log:
         wait_until(lambda: log.read([f"orders/{order['id']}"], 0, 10)[0].type == "complete", "only the end is left")
+    reload(server)
     with Exchange(server.address, target, {"Last-Event-ID": first.last_event_id}) as stream:
         gap, *_, complete = stream.read_to_end().events
     assert data(gap) == {
