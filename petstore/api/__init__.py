@@ -7,7 +7,20 @@ from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.routing import BaseConverter
 
-from petstore.api import description, health, images, inventory, metrics, orders, payments, pets, recommendations, streams, tokens
+from petstore.api import (
+    description,
+    health,
+    images,
+    inventory,
+    metrics,
+    orders,
+    payments,
+    pets,
+    recommendations,
+    streams,
+    tokens,
+    users,
+)
 from petstore.api.cors import register_cors
 from petstore.api.problem import register_error_handlers
 from petstore.api.rate_limit import register_rate_limits
@@ -24,6 +37,7 @@ BLUEPRINTS = (
     pets.blueprint,
     images.blueprint,
     tokens.blueprint,
+    users.blueprint,
     # The streams:
     recommendations.blueprint,
     streams.blueprint,

@@ -47,10 +47,13 @@ class Body(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_many_members(cls, given: Any) -> Any:
-        if isinstance(given, dict) and len(given) > MAX_MEMBERS:
+    def _prepare(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        if len(given) > MAX_MEMBERS:
             raise PydanticCustomError("unknown_field", "Too many fields")
-        return given
+        # In JSON, and in JSON Schema, 2.0 is a whole number.
+        return {name: int(value) if isinstance(value, float) and value.is_integer() else value for name, value in given.items()}
 
 
 B = TypeVar("B", bound=Body)

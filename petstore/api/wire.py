@@ -104,7 +104,7 @@ def render_pagination(page: Page[Any]) -> dict[str, int]:
 
 def render_links(page: Page[Any], filters: tuple[str, ...] = ()) -> dict[str, str | None]:
     """Return links from the requested page to its neighbours, with those of the query's `filters` that were given."""
-    kept: dict[str, Any] = {name: request.args[name] for name in filters if name in request.args}
+    kept: dict[str, Any] = {name: request.args[name] for name in filters if name in request.args} | (request.view_args or {})
     last = max(page.total_pages, 1)
 
     def link(number: int) -> str:

@@ -66,8 +66,10 @@ def make_app(seeded: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
 
     yield make
     for app in made:
-        app.extensions["petstore"].log.close()
-        app.extensions["petstore"].windows.close()
+        services: Services = app.extensions["petstore"]
+        services.feed.stop()  # Which runs only where a test has asked for recommendations.
+        services.log.close()
+        services.windows.close()
 
 
 @pytest.fixture

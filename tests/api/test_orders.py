@@ -53,6 +53,10 @@ def test_a_pet_id_in_capitals_is_the_same_pet(client: FlaskClient):
     assert place(client, petId=BUDDY.upper())["petId"] == BUDDY
 
 
+def test_a_whole_number_may_be_written_with_a_fraction_of_zero(client: FlaskClient):
+    assert place(client, quantity=2.0)["quantity"] == 2
+
+
 def test_a_name_that_occurs_twice_counts_with_its_last_value(client: FlaskClient):
     body = f'{{"petId": "{BUDDY}", "quantity": 50, "quantity": 2}}'
     response = client.post("/v1/orders", data=body, content_type="application/json")

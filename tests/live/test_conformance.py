@@ -1,0 +1,64 @@
+"""The server does what its description says: schemathesis, which isn't ours, makes the requests and judges the answers.
+
+It generates what the document allows and what it forbids, follows its links, and holds each streamed event to its schema.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.server import ROOT, Server, make_environment
+from tests.live.shop import get
+
+CONFIGURATION = ROOT / "tests/live/schemathesis.toml"
+
+SPARE_S = 30
+"""How long it may go on after its time is over: it ends what it has begun."""
+
+BUSY = {"PETSTORE_DEMO": 1, "PETSTORE_HEARTBEAT_S": 1, "PETSTORE_FULFILMENT_STEP_S": 0.1}
+UNHURRIED = {"PETSTORE_RATE_LIMIT": 1_000_000, "PETSTORE_SIGN_IN_LIMIT": 100_000}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A demo, whose customers and clerk give the streams something to tell."""
+    server = Server(tmp_path_factory.mktemp("demo"), **BUSY, **UNHURRIED)  # type: ignore[arg-type]
+    try:
+        yield server.wait_until_ready()
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize(("phases", "seconds", "least"), [("examples,coverage,fuzzing", 30, 300), ("stateful", 12, 30)])
+def test_what_schemathesis_asks_is_answered_as_described(demo: Server, tmp_path: Path, phases: str, seconds: int, least: int):
+    described = get(demo, "/v1/openapi.json")["paths"]
+    del described["/v1/openapi.json"]  # It doesn't test where it has its knowledge from.
+    report = judge(demo, tmp_path, phases, seconds)
+    assert report["failures"] == report["errors"] == []
+    assert [report["phases"][phase]["status"] for phase in phases.split(",")] == ["success"] * len(phases.split(","))
+    assert report["operations"]["selected"] == sum(len(methods) for methods in described.values())
+    assert report["test_cases"]["generated"] > least
+
+
+def judge(server: Server, directory: Path, phases: str, seconds: int) -> dict[str, Any]:
+    """Return schemathesis's own report of so many seconds."""
+    report = directory / "report.json"
+    command = ["-m", "schemathesis.cli", "--config-file", str(CONFIGURATION), "run", f"{server.url}/v1/openapi.json"]
+    options = ["--phases", phases, "--max-time", str(seconds), "--report", "json", "--report-json-path", str(report)]
+    done = subprocess.run(
+        [sys.executable, *command, *options],
+        cwd=directory,
+        env=make_environment(directory, PYTHONPATH=ROOT),
+        capture_output=True,
+        text=True,
+        timeout=seconds + SPARE_S,
+    )
+    print(done.stdout[-2000:])
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
+    found: dict[str, Any] = json.loads(report.read_text())
+    return found

@@ -1,0 +1,86 @@
+"""Every event that a stream sends, read by an SSE client that isn't ours, is one that the description tells of."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import httpx
+import pytest
+from httpx_sse import ServerSentEvent, connect_sse
+
+from tests.described import Document, told_by
+from tests.live.server import DEADLINE_S, Server
+from tests.live.shop import BUDDY, INVENTORY, RECOMMENDATIONS, cancel, change, change_many, get, pay, place, topics
+
+FORMS = ("named", "unnamed")
+
+
+@pytest.fixture(scope="module")
+def document(shop: Server) -> Document:
+    found: Document = get(shop, "/v1/openapi.json")
+    return found
+
+
+@contextmanager
+def subscribe(server: Server, target: str, form: str, **headers: str) -> Iterator[Iterator[ServerSentEvent]]:
+    """Give the events of a stream that has begun, in one of its forms."""
+    url = f"{server.url}{target}{'&' if '?' in target else '?'}events={form}"
+    with (
+        httpx.Client(timeout=DEADLINE_S, headers=headers, trust_env=False) as client,
+        connect_sse(client, "GET", url) as source,
+    ):
+        assert source.response.status_code == 200, source.response.read()
+        yield source.iter_sse()
+
+
+def described(document: Document, path: str, event: ServerSentEvent) -> str:
+    """See that the description tells of an event, as one kind of data alone, and return which."""
+    fields: dict[str, Any] = {"event": event.event, "data": event.data}
+    fields |= {name: value for name, value in (("id", event.id), ("retry", event.retry)) if value not in ("", None)}
+    found = {name.removeprefix("Unnamed") for name in told_by(document, path, fields)}
+    assert len(found) == 1, (event, found)
+    return found.pop()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_recommendations_are_described(shop: Server, document: Document, form: str):
+    with subscribe(shop, RECOMMENDATIONS, form) as events:
+        told = [described(document, "/v1/pets/recommendations/stream", event) for event in events]
+    assert told == ["Recommendation"] * 10 + ["RunComplete"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_order_s_progress_and_its_ends_are_described(shop: Server, document: Document, form: str):
+    paid, cancelled = place(shop), place(shop)
+    pay(shop, paid)
+    cancel(shop, cancelled)
+    for order, expected in ((paid, ["OrderProgress"] * 3 + ["OrderShipped"]), (cancelled, ["OrderEnded"])):
+        with subscribe(shop, order["links"]["statusStream"], form) as events:
+            assert [described(document, "/v1/orders/{orderId}/status/stream", event) for event in events] == expected
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("held", ["1", "junk"])
+def test_changes_of_the_inventory_and_gaps_are_described(shop: Server, document: Document, form: str, held: str):
+    change(shop, BUDDY, stock=9_000, price="299.99")
+    with subscribe(shop, INVENTORY, form, **{"Last-Event-ID": held}) as events:
+        change_many(shop, [{"petId": BUDDY, "stock": 10_000, "price": "298.99"}])
+        told = [described(document, "/v1/inventory/stream", event) for event in islice(events, 3)]
+    assert told == ["Gap", "StockChange", "PriceChange"]
+    change(shop, BUDDY, price="299.99")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_several_topics_are_described_with_the_topic_in_their_data(shop: Server, document: Document, form: str):
+    order = place(shop)
+    with subscribe(shop, topics("inventory", order), form, **{"Last-Event-ID": "junk"}) as events:
+        cancel(shop, order)
+        told = [described(document, "/v1/stream", event) for event in islice(events, 4)]
+    assert told == ["GapWithTopic", "GapWithTopic", "StockChangeWithTopic", "OrderEndedWithTopic"]
+
+
+def test_the_end_of_a_stream_that_finds_no_place_is_described(start: Callable[..., Server], document: Document):
+    server = start(workers=1, PETSTORE_MAX_STREAMS=1)
+    with subscribe(server, INVENTORY, "named"), subscribe(server, INVENTORY, "named") as events:
+        assert [described(document, "/v1/inventory/stream", event) for event in events] == ["Goodbye"]
