@@ -91,9 +91,9 @@ class Crowd:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def wait_until_open(self) -> Self:
+    def wait_until_open(self, deadline_s: float = DEADLINE_S) -> Self:
         """Read until each has its first bytes."""
-        return self.read_until(lambda: all(member.is_open for member in self.members), "all streams are open")
+        return self.read_until(lambda: all(member.is_open for member in self.members), "all streams are open", deadline_s)
 
     def read_until(self, condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> Self:
         """Read on until `condition()` is true."""

@@ -1,17 +1,20 @@
 """Bad input over the wire: a clear problem, nothing changed, nothing lost, and nothing to read in the log."""
 
 import json
+import shutil
 import socket
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.live.client import DEADLINE_S, Exchange, frames
+from tests.live.conftest import full_shop
 from tests.live.server import Server, wait_until
-from tests.live.shop import BUDDY, INVENTORY, JSON, NOBODY, RECOMMENDATIONS, ask, data, recommendations
+from tests.live.shop import BUDDY, INVENTORY, JSON, NOBODY, RECOMMENDATIONS, STAFF, ask, data, recommendations
 
 MEBIBYTE = 1024 * 1024
 
@@ -143,17 +146,19 @@ def test_a_bad_order_is_a_problem(shop: Server, content: bytes, status: int):
 )
 class TestABodyOverOneMebibyte:
     def test_is_too_large_when_its_length_says_so(self, shop: Server, method: str, target: str):
-        with Exchange(shop.address, target, JSON, method=method, content=b" " * (MEBIBYTE + 1)) as exchange:
+        with Exchange(shop.address, target, JSON | STAFF, method=method, content=b" " * (MEBIBYTE + 1)) as exchange:
             assert_problem(exchange, 413)
 
     def test_is_too_large_before_it_is_sent(self, shop: Server, method: str, target: str):
-        headers = {**JSON, "Content-Length": str(10**12)}
+        headers = {**JSON, **STAFF, "Content-Length": str(10**12)}
         with Exchange(shop.address, target, headers, method=method) as exchange:
             assert_problem(exchange, 413)
 
     def test_is_too_large_in_chunks_without_a_length(self, shop: Server, method: str, target: str):
         chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
-        with Exchange(shop.address, target, {**JSON, "Transfer-Encoding": "chunked"}, method=method, wait=False) as exchange:
+        with Exchange(
+            shop.address, target, {**JSON, **STAFF, "Transfer-Encoding": "chunked"}, method=method, wait=False
+        ) as exchange:
             # It may have stopped to listen: the answer is there all the same, or was lost with the connection.
             with suppress(ConnectionError):
                 for _ in range(20):
@@ -241,15 +246,15 @@ def test_requests_can_be_sent_ahead_of_the_answers(shop: Server):
 NAMES = ["a\r\n\r\ndata: b", "a\nid: 1\n\n", "a\x00b", "\r", "a\u2028b\x85", '"}\n', "\ufeff", ": a"]
 
 
-def test_line_ends_in_what_is_told_do_not_break_out_of_their_event(start: Callable[..., Server]):
-    server = start(workers=1)
-    with Exchange(server.address, RECOMMENDATIONS) as stream:
-        told = [data(pick)["petId"] for pick in stream.read_to_end().events[:-1]]
-    names = dict(zip(told, NAMES * 2, strict=False))
-    with closing(sqlite3.connect(server.database)) as database, database:
+def test_line_ends_in_what_is_told_do_not_break_out_of_their_event(seeded: Path, tmp_path: Path):
+    odd = Path(shutil.copy(seeded, tmp_path))
+    with closing(sqlite3.connect(odd)) as database, database:
+        ids = [id for (id,) in database.execute("SELECT id FROM pets")]
+        names = dict(zip(ids, NAMES * len(ids), strict=False))
         database.executemany("UPDATE pets SET name = ? WHERE id = ?", [(name, id) for id, name in names.items()])
-    for target in (RECOMMENDATIONS, f"{RECOMMENDATIONS}&events=unnamed"):
-        with Exchange(server.address, target) as stream:
-            *picks, complete = stream.read_to_end().events
-            assert {data(pick)["petId"]: data(pick)["name"] for pick in picks} == names
-            assert data(complete)["total"] == len(frames(stream.body)) - 1 == 10
+    with full_shop(odd, tmp_path / "server", workers=1) as server:
+        for target in (RECOMMENDATIONS, f"{RECOMMENDATIONS}&events=unnamed"):
+            with Exchange(server.address, target) as stream:
+                *picks, complete = stream.read_to_end().events
+                assert all(data(pick)["name"] == names[data(pick)["petId"]] for pick in picks)
+                assert data(complete)["total"] == len(frames(stream.body)) - 1 == len(picks) == 10

@@ -1,4 +1,7 @@
-"""A server that ends or is replaced: every stream says goodbye and ends cleanly, nobody is refused, nothing is lost."""
+"""A server that ends: every stream says goodbye and ends cleanly, whoever is served gets the answer, nothing is lost.
+
+Workers that are replaced while the server goes on are in `test_reload.py`.
+"""
 
 import os
 import re
@@ -14,9 +17,8 @@ import pytest
 
 from tests.live.client import Exchange
 from tests.live.crowd import END, Crowd
-from tests.live.follower import Follower, Writer, told
 from tests.live.server import Server, wait_until
-from tests.live.shop import BUDDY, INVENTORY, ask, change, data, get, new_stock, place
+from tests.live.shop import BUDDY, INVENTORY, ask, change, data, get, new_stock, place, topics
 
 STREAMS = 500
 SPREAD_S = 5
@@ -47,7 +49,7 @@ def locked(database: Path) -> Iterator[sqlite3.Connection]:
 def open_streams(server: Server, stack: ExitStack) -> list[Exchange]:
     """Open a stream of each kind, in either version of HTTP."""
     order = place(server)
-    targets = [INVENTORY, order["links"]["statusStream"], f"/v1/stream?topics=inventory,orders/{order['id']}"]
+    targets = [INVENTORY, order["links"]["statusStream"], topics("inventory", order)]
     streams = []
     for target in targets:
         for version in ("HTTP/1.1", "HTTP/1.0"):
@@ -156,85 +158,3 @@ def test_what_was_committed_before_the_end_is_there_after_it_and_the_clients_go_
         assert get(again, f"/v1/pets/{BUDDY}")["stock"] == missed
     finally:
         again.close()
-
-
-def test_one_worker_that_is_told_to_end_says_goodbye_and_the_others_go_on(start: Callable[..., Server]):
-    server = start(PETSTORE_HEARTBEAT_S=1)
-    leaving, staying = server.worker_pids()
-    with (
-        Exchange(server.address, INVENTORY, connection=server.connect(leaving)) as first,
-        Exchange(server.address, INVENTORY, connection=server.connect(staying)) as second,
-    ):
-        for stream in (first, second):
-            stream.read_until(lambda stream=stream: stream.chunks)  # type: ignore[misc]
-        os.kill(leaving, signal.SIGTERM)
-        assert [event.type for event in first.read_to_end().events] == ["goodbye"]
-        change(server, BUDDY, stock=new_stock())
-        assert [event.type for event in second.read_events(1)] == ["stock-change"]
-        wait_until(lambda: leaving not in server.worker_pids() and len(server.worker_pids()) == 2, "it is replaced", TOO_LATE_S)
-
-
-def test_a_reload_under_load_loses_no_event_and_refuses_no_client(start: Callable[..., Server]):
-    server = start(PETSTORE_HEARTBEAT_S=1, PETSTORE_RETRY_MS=100, PETSTORE_DRAIN_SPREAD_S=0)
-    cursor = get(server, "/v1/inventory")["lastEventId"]
-    with closing(server.open_event_log()) as log:
-        followers = [Follower(server, cursor) for _ in range(5)]
-        visitor = Visitor(server)
-        writer = Writer(log, 300, 1)
-        old = set(server.worker_pids())
-        server.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: len(server.worker_pids()) == 2 and not old & set(server.worker_pids()), "both are replaced")
-        writer.stop()
-        for follower in followers:
-            follower.finish(writer.last_id)
-        visitor.stop()
-        expected = told(log, cursor)
-    print(
-        f"{writer.written} events, one reload, {sum(follower.goodbyes for follower in followers)} goodbyes, "
-        f"{visitor.answered} requests beside them"
-    )
-    for follower in followers:
-        assert follower.refused == []
-        assert follower.cuts == follower.gaps == 0
-        assert follower.frames == expected
-    assert sum(follower.goodbyes for follower in followers) >= len(followers)
-    assert visitor.failures == []
-
-
-class Visitor:
-    """Somebody who reads, one request after the other, each on a connection of its own."""
-
-    def __init__(self, server: Server) -> None:
-        self.answered = 0
-        self.failures: list[str] = []
-        self._server = server
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(0.005):
-            try:
-                answer = ask(self._server, "GET", "/v1/inventory")
-                if answer.status != 200:
-                    self.failures.append(f"{answer.status}: {answer.body!r}")
-            except (OSError, AssertionError) as error:
-                self.failures.append(repr(error))
-            self.answered += 1
-
-
-def test_a_worker_that_has_served_its_number_of_requests_ends_its_streams_cleanly(start: Callable[..., Server]):
-    server = start(workers=1, GUNICORN_CMD_ARGS="--max-requests 40")
-    (old,) = server.worker_pids()
-    with Exchange(server.address, INVENTORY) as stream:
-        stream.read_until(lambda: stream.chunks)
-        for _ in range(45):
-            assert ask(server, "GET", "/v1/inventory").status == 200
-            if old not in server.worker_pids():
-                break
-        assert stream.read_to_end().events[-1].type == "goodbye"
-    wait_until(lambda: server.worker_pids() and old not in server.worker_pids(), "it is replaced")

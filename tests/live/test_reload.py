@@ -11,7 +11,7 @@ import pytest
 from tests.live.client import Exchange
 from tests.live.follower import Follower, Writer, told
 from tests.live.server import Server, wait_until
-from tests.live.shop import BUDDY, INVENTORY, ask, get, new_stock
+from tests.live.shop import BUDDY, INVENTORY, JSON, STAFF, ask, get, new_stock
 from tests.live.storm import reload
 
 RELOADS = 2
@@ -90,7 +90,9 @@ def test_no_client_is_refused_and_no_event_lost_while_workers_are_replaced(
     assert [failure for caller in callers for failure in caller.failures] == []
     for follower in followers:
         assert follower.refused == []
+        assert follower.cuts == follower.gaps == 0
         assert follower.frames == expected
+    assert sum(follower.goodbyes for follower in followers) >= len(followers)
 
 
 def test_a_worker_that_ends_takes_no_connection_any_more_and_answers_what_is_in_flight(start: Callable[..., Server]):
@@ -99,14 +101,8 @@ def test_a_worker_that_ends_takes_no_connection_any_more_and_answers_what_is_in_
     answers: list[Exchange] = []
 
     def change_stock() -> None:
-        with Exchange(
-            server.address,
-            f"/v1/inventory/{BUDDY}",
-            {"Content-Type": "application/json"},
-            method="PATCH",
-            content=b'{"stock": %d}' % stock,
-            connection=connection,
-        ) as answer:
+        target, content = f"/v1/inventory/{BUDDY}", b'{"stock": %d}' % stock
+        with Exchange(server.address, target, JSON | STAFF, method="PATCH", content=content, connection=connection) as answer:
             answers.append(answer.read_to_end())
 
     stock, connection = new_stock(), server.connect(leaving)
