@@ -13,7 +13,7 @@ from petstore.api.access import order_links, own_order
 from petstore.api.bearer import Scope
 from petstore.api.body import Body, Line, Price
 from petstore.api.event_data import Uuid
-from petstore.api.idempotency import IDEMPOTENCY_KEY, once
+from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, once
 from petstore.api.operation import Answer, Operation
 from petstore.api.orders import OrderLinks
 from petstore.api.parameter import LOCATION, OrderPath
@@ -192,7 +192,7 @@ class PaymentRepresentation(Representation):
     body=NewPayment,
     body_optional=True,
     headers=[IDEMPOTENCY_KEY],
-    answers={201: Answer(PaymentRepresentation, headers=[LOCATION])},
+    answers={201: Answer(PaymentRepresentation, headers=[LOCATION, REPLAYED])},
     problems=[402, 404, 409],
     scopes=[Scope.WRITE_ORDERS],
     guests=True,
