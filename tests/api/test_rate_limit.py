@@ -130,6 +130,12 @@ def test_passwords_have_a_stricter_limit_for_an_address_and_for_a_username(limit
     assert [sign_in("catherine.m", f"198.51.100.{number}") for number in range(4)] == [401, 401, 401, 429]
     assert sign_in("another", "198.51.100.9") == 401
     assert client.get("/v1/pets", environ_overrides={"REMOTE_ADDR": "192.0.2.1"}).status_code == 200
+    elsewhere = client.post(
+        f"/v1/auth/tokens?tenantId={TENANT}",
+        json={"username": "x", "password": "x"},
+        environ_overrides={"REMOTE_ADDR": "192.0.2.1"},
+    )
+    assert elsewhere.status_code == 429, "another tenant is no way round"
     new = {"username": "ada.l", "email": "ada@example.com", "password": "a long sentence is best"}
     refused = client.post("/v1/users", json=new, environ_overrides={"REMOTE_ADDR": "192.0.2.1"})
     assert refused.status_code == 429
