@@ -95,12 +95,12 @@ def test_fulfilment_serves_every_shop_and_puts_back_where_it_was_taken(shop: Sho
 
 
 def test_what_happens_in_a_shop_is_told_in_its_own_topic(shop: Shop, other: Shop, log: EventLog):
-    assert (inventory_topic(shop), inventory_topic(other)) == ("inventory", f"{TENANT}/inventory")
+    assert (inventory_topic(shop), inventory_topic(other)) == ("inventory", f"inventory/{TENANT}")
     head = log.head()
     change_inventory(other, [Change(BUDDY, stock=1)])
     change_inventory(shop, [Change(BUDDY, stock=2)])
     assert [(event.topic, event.value()["newStock"]) for event in log.read(None, head, 10)] == [
-        (f"{TENANT}/inventory", 1),
+        (f"inventory/{TENANT}", 1),
         ("inventory", 2),
     ]
 
