@@ -1,17 +1,24 @@
-"""Makes a petstore's database with the demo's pets and customers, and prints their ids as JSON: `python -m bench.seed PATH`."""
+"""Makes a petstore's database with the demo's pets and customers, and prints as JSON what a client needs to work with it.
+
+`python -m bench.seed PATH SECRET_KEY`: the ids of the pets, the paths of the customers' streams, and a staff member's bearer token.
+"""
 
 import json
 import sys
+import time
 from pathlib import Path
 
+from petstore.api import bearer, link
+from petstore.api.bearer import Scope
+from petstore.api.link import Link
 from petstore.migrations import migrate
-from petstore.shop import Shop, seed_shop
+from petstore.shop import SHARED, Shop, seed_shop
 from petstore.shop.catalogue import read_catalogue
 from petstore.sse import SqlEventLog
 
 
-def seed(path: Path) -> dict[str, list[str]]:
-    """Fill the database at `path` and return the ids of what can be changed and who can be served."""
+def seed(path: Path, secret: str) -> dict[str, object]:
+    """Fill the database at `path` and return what can be changed, what can be read, and the token that allows it."""
     migrate(path)
     log = SqlEventLog(path)
     try:
@@ -19,8 +26,18 @@ def seed(path: Path) -> dict[str, list[str]]:
     finally:
         log.close()
     catalogue = read_catalogue()
-    return {"pets": [pet.id for pet in catalogue.pets], "customers": [customer.id for customer in catalogue.customers]}
+    staff, _ = bearer.issue(secret, catalogue.staff[0].id, SHARED, Scope, time.time_ns() // 1000)
+    return {
+        "pets": [pet.id for pet in catalogue.pets],
+        "recommendations": [_recommendations(secret, customer.id) for customer in catalogue.customers],
+        "token": staff,
+    }
+
+
+def _recommendations(secret: str, customer_id: str) -> str:
+    token = link.sign(secret, Link("follow", f"users/{customer_id}", SHARED))
+    return f"/v1/pets/recommendations/stream?userId={customer_id}&token={token}"
 
 
 if __name__ == "__main__":
-    json.dump(seed(Path(sys.argv[1])), sys.stdout)
+    json.dump(seed(Path(sys.argv[1]), sys.argv[2]), sys.stdout)
