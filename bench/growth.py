@@ -59,11 +59,11 @@ def _place_orders(running: Session, count: int) -> tuple[list[str], list[str]]:
     """Place orders through the API and return the paths of their streams and their topics."""
     connection = http.client.HTTPConnection("127.0.0.1", running.server.port)
     (request, _) = running.server.publish(72)[0]
-    headers = {"Content-Type": "application/json"}
     # First a stock from which so many can be sold.
-    connection.request("PATCH", "/v1/inventory", request.partition(b"\r\n\r\n")[2], headers)
+    connection.request("PATCH", "/v1/inventory", request.partition(b"\r\n\r\n")[2], running.server.headers)  # type: ignore[attr-defined]
     connection.getresponse().read()
     paths, names = [], []
+    headers = {"Content-Type": "application/json"}  # Guests' orders: one customer may not have so many streams.
     for _ in range(count):
         connection.request("POST", "/v1/orders", json.dumps({"petId": running.server.pets[0]}), headers)  # type: ignore[attr-defined]
         order = json.load(connection.getresponse())

@@ -1,18 +1,23 @@
 """Makes a petstore's database with the demo's pets and customers, and more of both if that is asked for.
 
-Prints the ids as JSON: `python -m bench.seed PATH [PETS]`.
+`python -m bench.seed PATH SECRET_KEY [PETS]` prints as JSON what a client needs: the ids of the pets, the paths of the customers'
+streams, and a staff member's bearer token.
 """
 
 import dataclasses
 import json
 import random
 import sys
+import time
 from pathlib import Path
 
 from sqlalchemy import insert
 
+from petstore.api import bearer, link
+from petstore.api.bearer import Scope
+from petstore.api.link import Link
 from petstore.migrations import migrate
-from petstore.shop import Pet, Shop, new_id, seed_shop
+from petstore.shop import SHARED, Pet, Shop, new_id, seed_shop
 from petstore.shop.catalogue import read_catalogue
 from petstore.shop.customers import customers, likes, preferences_to_json
 from petstore.shop.orders import OrderStatus, orders
@@ -24,8 +29,8 @@ CHOICES = 5
 """Likes, and orders, of each customer that is made up."""
 
 
-def seed(path: Path, pet_count: int = 0) -> dict[str, list[str]]:
-    """Fill the database at `path` and return the ids of what can be changed and who can be served."""
+def seed(path: Path, secret: str, pet_count: int = 0) -> dict[str, object]:
+    """Fill the database at `path` and return what can be changed, what can be read, and the token that allows it."""
     migrate(path)
     log = SqlEventLog(path)
     try:
@@ -33,7 +38,18 @@ def seed(path: Path, pet_count: int = 0) -> dict[str, list[str]]:
         pet_ids = [pet.id for pet in read_catalogue().pets] + _add(log, pet_count - len(read_catalogue().pets))
     finally:
         log.close()
-    return {"pets": pet_ids, "customers": [customer.id for customer in read_catalogue().customers]}
+    catalogue = read_catalogue()
+    staff, _ = bearer.issue(secret, catalogue.staff[0].id, SHARED, Scope, time.time_ns() // 1000)
+    return {
+        "pets": pet_ids,
+        "recommendations": [_recommendations(secret, customer.id) for customer in catalogue.customers],
+        "token": staff,
+    }
+
+
+def _recommendations(secret: str, customer_id: str) -> str:
+    token = link.sign(secret, Link("follow", f"users/{customer_id}", SHARED))
+    return f"/v1/pets/recommendations/stream?userId={customer_id}&token={token}"
 
 
 def _add(log: EventLog, count: int) -> list[str]:
@@ -89,4 +105,4 @@ def _variation(chance: random.Random) -> Pet:
 
 
 if __name__ == "__main__":
-    json.dump(seed(Path(sys.argv[1]), *map(int, sys.argv[2:])), sys.stdout)
+    json.dump(seed(Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:])), sys.stdout)

@@ -21,6 +21,7 @@ BUILD = ROOT / "bench/.build"
 PEERS = ROOT / "bench/.peers"
 OURS = ROOT / ".venv/bin"
 MAX_STREAMS = 20_000
+SECRET_KEY = "only for the benchmarks"
 
 
 class Server:
@@ -69,10 +70,11 @@ class Petstore(Server):
     """More pets than the demo has, where that matters."""
 
     def command(self) -> list[str]:
-        seed = [str(OURS / "python"), "-m", "bench.seed", str(self.database), str(self.pet_count)]
-        ids = json.loads(subprocess.run(seed, cwd=ROOT, check=True, capture_output=True).stdout)
-        self.pets: list[str] = ids["pets"]
-        self.short = [f"/v1/pets/recommendations/stream?userId={customer}" for customer in ids["customers"]]
+        seed = [str(OURS / "python"), "-m", "bench.seed", str(self.database), SECRET_KEY, str(self.pet_count)]
+        made = json.loads(subprocess.run(seed, cwd=ROOT, check=True, capture_output=True).stdout)
+        self.pets: list[str] = made["pets"]
+        self.short = made["recommendations"]
+        self.headers = {"Content-Type": "application/json", "Authorization": f"Bearer {made['token']}"}
         self._changes = 0
         return [str(OURS / "gunicorn"), "-c", "gunicorn.conf.py", "wsgi:app"]
 
@@ -85,7 +87,7 @@ class Petstore(Server):
         return super().environment() | {
             "PETSTORE_BIND": f"127.0.0.1:{self.port}",
             "PETSTORE_VAR": str(self.directory),
-            "PETSTORE_SECRET_KEY": "only for the benchmarks",
+            "PETSTORE_SECRET_KEY": SECRET_KEY,
             "PETSTORE_MAX_STREAMS": str(MAX_STREAMS),
             "PETSTORE_LOG_LEVEL": "WARNING",
             "WEB_CONCURRENCY": str(self.workers),
@@ -93,15 +95,16 @@ class Petstore(Server):
 
     def publish(self, events: int) -> list[Request]:
         body = json.dumps({"changes": [self._change() for _ in range(events)]}, separators=(",", ":")).encode()
-        head = b"PATCH /v1/inventory HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-        return [(head % len(body) + body, events)]
+        headers = {"Host": "127.0.0.1", **self.headers, "Content-Length": str(len(body))}
+        lines = ["PATCH /v1/inventory HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+        return [("\r\n".join(lines).encode() + body, events)]
 
     def hello(self) -> str:
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
         connection.request("GET", "/v1/inventory")
         cursor = json.load(connection.getresponse())["lastEventId"]
         body = json.dumps({"changes": [self._change()]})
-        connection.request("PATCH", "/v1/inventory", body, {"Content-Type": "application/json"})
+        connection.request("PATCH", "/v1/inventory", body, self.headers)
         connection.getresponse().read()
         connection.close()
         return f"{self.stream}?lastEventId={cursor}"

@@ -100,7 +100,7 @@ class Settings:
     stuck_s: float = 60
     """Seconds for which a client may take nothing that we have for it, 1 to 3600. Then it's cut off; it loses nothing."""
 
-    rate_limit: int = 120_000
+    rate_limit: int = 600_000
     """Requests a minute of one address, and of one user, 0 to 10000000; 0 sets no limit. An open stream is one request."""
 
     sign_in_limit: int = 60

@@ -44,7 +44,7 @@ def test_every_setting_but_the_secret_has_a_default():
         "max_streams_per_client": 1000,
         "proxies": 0,
         "log_format": "text",
-        "rate_limit": 120_000,
+        "rate_limit": 600_000,
         "sign_in_limit": 60,
         "workers": 2,
         "var_directory": PROJECT_ROOT / "var",

@@ -41,12 +41,12 @@ def authorize(scopes: Sequence[str], *, guests: bool = False, linked: bool = Fal
     `guests`: who brings no bearer token passes too. `linked`: so does who brings a signed token in the query; whether that
     opens what is asked for is for the view to find out, by `own_order` and the like. Raises Unauthorized, Forbidden.
     """
-    caller = current_caller()
-    if linked and current_links():
+    if (linked and current_links()) or not scopes:
         return
+    caller = current_caller()
     if caller.user_id is not None:
         caller.need(*map(Scope, scopes))
-    elif scopes and not guests:
+    elif not guests:
         raise Unauthorized("this needs a bearer token, from POST /v1/auth/tokens")
 
 

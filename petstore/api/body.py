@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from flask import request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
@@ -29,7 +29,18 @@ a tenth of a second."""
 
 logger = logging.getLogger(__name__)
 
-_PRICE = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,2})?")
+_PRICE = re.compile(r"(?:0|[1-9][0-9]{0,6})(?:\.[0-9]{1,2})?")
+
+_PRICE_SCHEMA = {
+    "anyOf": [
+        {
+            "type": "string",
+            "pattern": r"^(?:[1-9][0-9]{0,5}(?:\.[0-9]{1,2})?|1000000(?:\.00?)?|0\.(?:0[1-9]|[1-9][0-9]?))$",
+        },
+        {"type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000, "multipleOf": 0.01},
+    ],
+    "examples": ["299.99"],
+}
 
 
 class Body(BaseModel):
@@ -71,7 +82,7 @@ def _read_price(given: Any) -> Decimal:
 Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
 """Text on one line."""
 
-Price = Annotated[Decimal, Field(gt=0, le=1_000_000, decimal_places=2), BeforeValidator(_read_price)]
+Price = Annotated[Decimal, Field(gt=0, le=1_000_000, decimal_places=2), BeforeValidator(_read_price), WithJsonSchema(_PRICE_SCHEMA)]
 """Money as a decimal string, or as a number for clients that have nothing better."""
 
 

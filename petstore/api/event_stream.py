@@ -88,7 +88,7 @@ def open_where_asked(topics: Collection[str], query: StreamQuery, otherwise: int
 
 def requested_form(query: StreamQuery, with_topic: bool = False) -> Form:
     """Return how the client wants its events."""
-    return Form(query.events == "named", with_topic, requested_shop().topic_prefix if with_topic else "")
+    return Form(query.events == "named", with_topic, requested_shop().topic_suffix if with_topic else "")
 
 
 def stream_response(selection: Selection, opening: Opening, snapshot: Callable[[str], str], holders: tuple[str, ...]) -> Response:

@@ -7,7 +7,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Literal
 
 from flask import Response, request
 from pydantic import Field
@@ -29,8 +29,7 @@ IDEMPOTENCY_KEY = Header(
     "Names this request, for 24 hours: sent again, it is answered as it was the first time; another one with this key is 422.",
 )
 
-REPLAYED = "Idempotency-Replayed"
-"""Header of an answer that was given before."""
+REPLAYED = Header("Idempotency-Replayed", Literal["true"], "The answer was given before, to the same request.")
 
 KEPT_HEADERS = ("Content-Type", "ETag", "Location")
 
@@ -50,7 +49,7 @@ def once(body: Body, act: Callable[[Shop], Response]) -> Response:
     answer, replayed = together(lambda shop: shop_once(shop, key, lambda shop: _dump(act(shop))))
     response = _load(answer)
     if replayed:
-        response.headers[REPLAYED] = "true"
+        response.headers[REPLAYED.name] = "true"
     return response
 
 

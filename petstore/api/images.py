@@ -40,6 +40,9 @@ MAX_PARTS = 10
 ROOM = 16 * 1024
 """What a form may have beside the photo: parts, and bytes."""
 
+MAX_BUFFER = 256 * 1024
+"""Bytes that werkzeug may hold of a part before it passes them on; it reads 64 KiB at a time."""
+
 SHARED_DIRECTORY = "shared"
 """In place of a tenant's id."""
 
@@ -163,7 +166,7 @@ def _keep(file: FilePath, content: bytes) -> None:
 def _parts(content: bytes) -> dict[str, Any]:
     """Return the parts of a form by their names: files as bytes, all others as text."""
     # Kept in memory, where they are already: werkzeug would write a large one to a file first.
-    parser = FormDataParser(lambda *_, **__: BytesIO(), ROOM, None, silent=False, max_form_parts=MAX_PARTS)
+    parser = FormDataParser(lambda *_, **__: BytesIO(), MAX_BUFFER, None, silent=False, max_form_parts=MAX_PARTS)
     try:
         _, fields, files = parser.parse(BytesIO(content), request.mimetype, len(content), request.mimetype_params)
     except ValueError:

@@ -14,7 +14,7 @@ from petstore.api.body import Body, CustomerId, PetId
 from petstore.api.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, if_matches, tagged
 from petstore.api.error import Unauthorized
 from petstore.api.event_data import EventId, Uuid
-from petstore.api.idempotency import IDEMPOTENCY_KEY, once
+from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, once
 from petstore.api.operation import Answer, Operation
 from petstore.api.parameter import LOCATION, OrderPath, PageQuery
 from petstore.api.tenant import requested_shop
@@ -111,7 +111,7 @@ def get_page(query: PageQuery) -> Response:
     "createOrder",
     body=NewOrder,
     headers=[IDEMPOTENCY_KEY],
-    answers={201: Answer(OrderRepresentation, headers=[LOCATION, ETAG])},
+    answers={201: Answer(OrderRepresentation, headers=[LOCATION, ETAG, REPLAYED])},
     problems=[404, 409],
     scopes=[Scope.WRITE_ORDERS],
     guests=True,

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from petstore.api.bearer import Scope
 from petstore.api.body import Body, check_body
 from petstore.api.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, if_matches, tagged
-from petstore.api.idempotency import IDEMPOTENCY_KEY, once
+from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, once
 from petstore.api.images import remove_images
 from petstore.api.merge_patch import merge
 from petstore.api.operation import Answer, Operation
@@ -183,7 +183,7 @@ def search(body: Search) -> Response:
     "createPet",
     body=NewPet,
     headers=[IDEMPOTENCY_KEY],
-    answers={201: Answer(PetRepresentation, headers=[LOCATION, ETAG])},
+    answers={201: Answer(PetRepresentation, headers=[LOCATION, ETAG, REPLAYED])},
     scopes=[Scope.WRITE_PETS],
 )
 def add(body: NewPet) -> Response:

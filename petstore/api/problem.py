@@ -150,7 +150,7 @@ def _answer_body(error: InvalidBody) -> Response:
 
 
 def _answer_amount(error: WrongAmount) -> Response:
-    return problem(422, str(error), [FieldError("amount", f"must be {error.total}", "invalid_format")])
+    return problem(409, str(error), [FieldError("amount", f"must be {error.total}", "invalid_format")])
 
 
 def _answer_unauthorized(error: Unauthorized) -> Response:

@@ -38,13 +38,16 @@ def register_rate_limits(app: Flask) -> None:
     app.after_request(_tell)
 
 
-def spend(name: str, limit: int) -> None:
-    """Count the current request for `name`. Raises RateLimited when that is more than `limit` in this minute; 0 is no limit."""
+def spend(name: str, limit: int, tenant: str | None = None) -> None:
+    """Count the current request for `name` in `tenant`, which is the request's own unless another one is given.
+
+    Raises RateLimited when that is more than `limit` in this minute; 0 is no limit.
+    """
     if not limit:
         return
     now = time.time()
     window = int(now // WINDOW_S)
-    count = services().windows.count(f"{_tenant()} {name}", window)
+    count = services().windows.count(f"{_tenant() if tenant is None else tenant} {name}", window)
     reset = (window + 1) * WINDOW_S
     rate, tightest = Rate(limit, max(0, limit - count), reset), g.get("rate")
     if tightest is None or rate.remaining < tightest.remaining:
@@ -56,7 +59,8 @@ def spend(name: str, limit: int) -> None:
 def spend_password(username: str | None = None) -> None:
     """Count a password for the current address, and for the username that it's tried for. Raises RateLimited."""
     limit = services().settings.sign_in_limit
-    spend(f"password {_address()}", limit)
+    # Over all tenants: anybody may have as many of these as they like, and every password costs us the same work.
+    spend(f"password {_address()}", limit, SHARED)
     if username is not None:
         spend(f"password for {username}", limit)
 

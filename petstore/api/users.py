@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 from petstore.api.access import own_customer
 from petstore.api.bearer import Scope
 from petstore.api.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, if_matches, tagged
-from petstore.api.idempotency import IDEMPOTENCY_KEY, once
+from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, once
 from petstore.api.identifier import CustomerId, PetId
 from petstore.api.operation import Answer, Operation
 from petstore.api.parameter import LOCATION, PageQuery, Path
@@ -51,7 +51,7 @@ class LikePath(UserPath):
     "createUser",
     body=NewUser,
     headers=[IDEMPOTENCY_KEY],
-    answers={201: Answer(UserRepresentation, headers=[LOCATION, ETAG])},
+    answers={201: Answer(UserRepresentation, headers=[LOCATION, ETAG, REPLAYED])},
     problems=[409],
 )
 def create(body: NewUser) -> Response:

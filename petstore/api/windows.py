@@ -7,6 +7,7 @@ Must not know who is counted nor what is too much.
 """
 
 import fcntl
+import logging
 import mmap
 import os
 import struct
@@ -24,6 +25,8 @@ TRIES = 200
 """How often we try to lock a row that another process holds, before we count without: it holds it for microseconds, unless it was
 stopped right there, and then nobody may wait for it. The worst of it is a request that isn't counted."""
 
+logger = logging.getLogger(__name__)
+
 _PLACE = struct.Struct("<QII")  # Who, by a hash; the number of the minute; how many requests.
 _ROW_BYTES = PLACES * _PLACE.size
 
@@ -37,13 +40,19 @@ class Windows:
         self._lock = threading.Lock()
         self._file = -1
         self._table: mmap.mmap | None = None
+        self._failed_in = -1
 
     def count(self, name: str, window: int, requests: int = 1) -> int:
-        """Count `requests` for `name` in this window, and return how many it has had. Takes some microseconds."""
+        """Count `requests` for `name` in this window, and return how many it has had. Takes some microseconds.
+
+        Where the file can't be had, on a full disk say, nobody is counted, and so nobody is refused.
+        """
         who = int.from_bytes(blake2b(name.encode(), digest_size=8, key=self._key).digest(), "little")
         start = who % ROWS * _ROW_BYTES
         with self._lock:
-            table = self._table or self._open()
+            table = self._table or self._open(window)
+            if table is None:
+                return 0
             locked = self._lock_row(start)
             try:
                 return _count(table, start, who, window, requests)
@@ -54,17 +63,31 @@ class Windows:
     def close(self) -> None:
         """Let go of the file, which stays: other workers count on."""
         with self._lock:
-            if self._table is not None:
-                self._table.close()
-                os.close(self._file)
-                self._table = None
+            self._close()
 
-    def _open(self) -> mmap.mmap:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.ftruncate(self._file, ROWS * _ROW_BYTES)  # The first one fills it with zeros; for the others it has this size already.
-        self._table = mmap.mmap(self._file, ROWS * _ROW_BYTES)
+    def _open(self, window: int) -> mmap.mmap | None:
+        if window == self._failed_in:
+            return None
+        size = ROWS * _ROW_BYTES
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            # Zeros, where it's new. A file with holes would do, until the disk is full: to write there would end the process.
+            os.posix_fallocate(self._file, 0, size)
+            self._table = mmap.mmap(self._file, size)
+        except OSError as error:
+            logger.error("requests can't be counted, and are not limited: %s", error)
+            self._failed_in = window  # Tried again in the next one: not each request should.
+            self._close()
         return self._table
+
+    def _close(self) -> None:
+        if self._table is not None:
+            self._table.close()
+            self._table = None
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
     def _lock_row(self, start: int) -> bool:
         for _ in range(TRIES):

@@ -86,35 +86,16 @@ class PageLinks(Representation):
 
     @classmethod
     def of(cls, page: Page[Any], query: BaseModel) -> "PageLinks":
-        """Return the links of a page, which keep the filters of its `query` that were given."""
+        """Return the links of the requested page, which keep the filters of its `query` that were given."""
         names = {str(field.alias) for field in type(query).model_fields.values()} - {"page", "limit"}
         # In the order in which the client gave them.
-        return cls.model_validate(render_links(page, tuple(name for name in request.args if name in names)))
+        kept: dict[str, Any] = {name: text for name, text in request.args.items() if name in names} | (request.view_args or {})
+        last = max(page.total_pages, 1)
 
+        def link(number: int) -> str:
+            return url_for(str(request.endpoint), **kept, page=number, limit=page.limit)
 
-def render_pagination(page: Page[Any]) -> dict[str, int]:
-    """Return where in its list a page is."""
-    return {
-        "page": page.page,
-        "limit": page.limit,
-        "totalItems": page.total_items,
-        "totalPages": page.total_pages,
-    }
-
-
-def render_links(page: Page[Any], filters: tuple[str, ...] = ()) -> dict[str, str | None]:
-    """Return links from the requested page to its neighbours, with those of the query's `filters` that were given."""
-    kept: dict[str, Any] = {name: request.args[name] for name in filters if name in request.args} | (request.view_args or {})
-    last = max(page.total_pages, 1)
-
-    def link(number: int) -> str:
-        return url_for(str(request.endpoint), **kept, page=number, limit=page.limit)
-
-    return {
-        "self": link(page.page),
-        "next": link(page.page + 1) if page.page < last else None,
         # From beyond the end, back to the last page that there is.
-        "prev": link(min(page.page - 1, last)) if page.page > 1 else None,
-        "first": link(1),
-        "last": link(last),
-    }
+        prev = link(min(page.page - 1, last)) if page.page > 1 else None
+        next_ = link(page.page + 1) if page.page < last else None
+        return cls.model_validate({"self": link(page.page), "next": next_, "prev": prev, "first": link(1), "last": link(last)})

@@ -21,7 +21,7 @@ from petstore.shop.tenant import Shop
 from petstore.sse import Draft, Transaction
 
 INVENTORY_TOPIC = "inventory"
-"""What the topic of all changes of stock and price ends with; the tenant's prefix comes before it. It never ends."""
+"""The topic of all changes of stock and price, as clients know it; in the log the tenant follows. It never ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Inventory:
 
 def inventory_topic(shop: Shop) -> str:
     """Return the topic of all changes of stock and price in this shop."""
-    return shop.topic_prefix + INVENTORY_TOPIC
+    return INVENTORY_TOPIC + shop.topic_suffix
 
 
 def change_inventory(shop: Shop, changes: Sequence[Change]) -> list[Pet]:

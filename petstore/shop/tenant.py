@@ -28,9 +28,9 @@ class Shop:
     transaction: Transaction | None = None
 
     @property
-    def topic_prefix(self) -> str:
-        """What the topics of this shop begin with where their names would otherwise be those of other shops'."""
-        return f"{self.tenant}/" if self.tenant else ""
+    def topic_suffix(self) -> str:
+        """What the topics of this shop end with where their names would otherwise be those of other shops'."""
+        return f"/{self.tenant}" if self.tenant else ""
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in a write transaction, as the log's `write` does: in this shop's own, if it has one."""

@@ -36,16 +36,16 @@ _UNSAFE = re.compile("[\r\n\0]")
 class Form(NamedTuple):
     """How one stream wants its events: with their names or all unnamed; with the topic put into the data or not.
 
-    `topic_prefix` is left out of a topic that begins with it: it sorts topics on our side, and means nothing to the client.
+    `topic_suffix` is left out of a topic that ends with it: it sorts topics on our side, and means nothing to the client.
     """
 
     named: bool = True
     with_topic: bool = False
-    topic_prefix: str = ""
+    topic_suffix: str = ""
 
     def shown(self, topic: str) -> str:
         """Return the topic as the client knows it."""
-        return topic.removeprefix(self.topic_prefix)
+        return topic.removesuffix(self.topic_suffix)
 
 
 PLAIN = Form()

@@ -56,9 +56,13 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_app(seeded: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
     made: list[Flask] = []
 
-    def make(**settings: Any) -> Flask:
+    def make(database: Flask | None = None, **settings: Any) -> Flask:
+        """Return an application on a database of its own, or on that of another one, as a second worker would be."""
         path = tmp_path / f"petstore-{len(made)}.db"
-        shutil.copy(seeded, path)
+        if database is not None:
+            path = database.extensions["petstore"].settings.database_path
+        else:
+            shutil.copy(seeded, path)
         app = create_app(Settings(secret_key=SECRET, database_url=f"sqlite:///{path}", var_directory=tmp_path, **settings))
         app.extensions["petstore.background"].started = True  # So that no order moves while a test looks at it.
         made.append(app)

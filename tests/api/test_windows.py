@@ -85,3 +85,13 @@ def test_who_was_stopped_while_it_counted_holds_nobody_up(windows: Windows, tmp_
         assert [windows.count("a", 7) for _ in range(3)] == [2, 3, 4]
         other.kill()
     assert windows.count("a", 7) == 5
+
+
+def test_where_the_file_can_not_be_had_nobody_is_counted_until_it_can(tmp_path: Path):
+    (tmp_path / "var").write_text("a file where a directory should be")
+    windows = Windows(tmp_path / "var" / "rates", KEY)
+    assert [windows.count("a", 7) for _ in range(3)] == [0, 0, 0]
+    (tmp_path / "var").unlink()
+    assert windows.count("a", 7) == 0
+    assert windows.count("a", 8) == 1
+    windows.close()

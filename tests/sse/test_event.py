@@ -177,3 +177,10 @@ def test_a_comment_that_is_not_one_line_is_refused(text):
 def test_comments_between_events_change_nothing(text):
     frames = event(n=1).encode(NAMED) + encode_comment(text) + encode_retry(1) + event(n=2).encode(NAMED)
     assert [json.loads(received.data) for received in read_back(frames)] == [{"n": 1}, {"n": 2}]
+
+
+def test_a_topic_is_shown_without_the_suffix_that_sorts_it_on_our_side():
+    form = Form(with_topic=True, topic_suffix="/7f9c")
+    assert b'data: {"topic":"inventory","a":1}\n' in Event(1, "inventory/7f9c", "message", '{"a":1}').encode(form)
+    assert b'data: {"topic":"orders/1","a":1}\n' in Event(1, "orders/1", "message", '{"a":1}').encode(form)
+    assert form.shown("inventory/7f9c") == form.shown("inventory") == "inventory"

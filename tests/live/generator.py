@@ -1,0 +1,36 @@
+"""What schemathesis must be told about its requests, because JSON Schema has no way to say it. It changes no check.
+
+1. `since` is a time that has passed.
+2. A card's number has its check digit.
+3. An Idempotency-Key is for one request: two different ones with the same are an error, as they should be.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import schemathesis
+from hypothesis import strategies as st
+
+KEY = "Idempotency-Key"
+
+PAST = st.datetimes(datetime(1971, 1, 1), datetime(2026, 1, 1), timezones=st.just(UTC))
+
+schemathesis.openapi.format("date-time", PAST.map(lambda moment: moment.isoformat().replace("+00:00", "Z")))
+
+
+def with_check_digit(body: str) -> str:
+    """Return the digits with the one that makes them a card's number, by Luhn's rule."""
+    doubled = [sum(divmod(2 * int(digit), 10)) for digit in body[::-2]]
+    return body + str(-(sum(doubled) + sum(map(int, body[-2::-2]))) % 10)
+
+
+schemathesis.openapi.format("card-number", st.text("0123456789", min_size=12, max_size=18).map(with_check_digit))
+
+
+@schemathesis.hook
+def before_call(context: Any, case: Any, kwargs: Any) -> None:
+    """Make a key that may be one into one that nobody has used."""
+    if case.headers and re.fullmatch("[!-~]{1,200}", str(case.headers.get(KEY, ""))):
+        case.headers[KEY] = f"{case.headers[KEY]}-{uuid4()}"
