@@ -3,7 +3,7 @@
 Other rooms use `register`, and the Services that it needs.
 """
 
-from flask import Flask
+from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
 
 from petstore.api import health, inventory, metrics, orders, pets, recommendations, streams
@@ -36,3 +36,11 @@ def register(app: Flask) -> None:
         app.register_blueprint(blueprint)
     register_error_handlers(app)
     register_cors(app)
+    app.after_request(_describe_no_body)
+
+
+def _describe_no_body(response: Response) -> Response:
+    """Take off what Flask says of a body where there is none."""
+    if response.status_code == 204:
+        response.headers.pop("Content-Type", None)
+    return response

@@ -39,7 +39,14 @@ def make_app(seeded: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
         path = tmp_path / f"petstore-{len(made)}.db"
         shutil.copy(seeded, path)
         app = create_app(
-            Settings(secret_key="correct horse battery", database_url=f"sqlite:///{path}", var_directory=tmp_path, **settings)
+            Settings(
+                **{
+                    "secret_key": "correct horse battery",
+                    "database_url": f"sqlite:///{path}",
+                    "var_directory": tmp_path,
+                    **settings,
+                }
+            )
         )
         app.extensions["petstore.background"].started = True  # So that no order moves while a test looks at it.
         made.append(app)
