@@ -4,6 +4,7 @@ Making the application connects to nothing and starts nothing: that is for `prep
 background, in each worker.
 """
 
+import logging
 import resource
 import sqlite3
 import sys
@@ -26,6 +27,8 @@ from petstore.settings import Settings, SettingsError, load
 from petstore.shop import Demo, Fulfilment, Passwords, Shop, open_demo_accounts, seed_shop
 from petstore.sse import Admission, Background, EventLog, Feed, Job, Retention, SqlEventLog, Terms
 
+logger = logging.getLogger("petstore.app")
+
 SPARE = 1000
 """Connections that are not for streams, so that health checks and orders get through when the streams are full."""
 
@@ -41,7 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)  # type: ignore[method-assign]
     log = SqlEventLog(settings.database_path)
-    feed = Feed(log, Metrics(settings.var_directory / "metrics"))
+    feed = Feed(log, _metrics(settings))
     indexes = PetIndexes(Shop(log), feed)
     runs = Runs(log, EmbeddedRecommender(indexes.of), settings.retention_h * 3600)
     terms = Terms(settings.heartbeat_s, settings.retry_ms, settings.drain_spread_s, settings.stuck_s, describe(500))
@@ -69,6 +72,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     api.register(app)
     web.register(app)
     return app
+
+
+def _metrics(settings: Settings) -> Metrics | None:
+    try:
+        return Metrics(settings.var_directory / "metrics")
+    except OSError as error:
+        logger.error("this worker doesn't count its streams: %s", error)
+        return None
 
 
 def jobs(settings: Settings, log: EventLog, runs: Runs) -> list[Job]:

@@ -3,7 +3,7 @@
 Other rooms use `register`, and the Services that it needs.
 """
 
-from flask import Flask
+from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.routing import BaseConverter
 
@@ -70,3 +70,11 @@ def register(app: Flask) -> None:
     register_cors(app)
     register_tenant(app)
     register_rate_limits(app)
+    app.after_request(_describe_no_body)
+
+
+def _describe_no_body(response: Response) -> Response:
+    """Take off what Flask says of a body where there is none."""
+    if response.status_code == 204:
+        response.headers.pop("Content-Type", None)
+    return response

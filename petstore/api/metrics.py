@@ -5,6 +5,7 @@ about; labels are few and bounded: no id, no address and no token ever becomes o
 """
 
 import logging
+import os
 import time
 from collections.abc import Sequence
 from functools import cache
@@ -21,15 +22,20 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 DELAYS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
+FILES = ("counter", "histogram", "gauge_livesum", "gauge_livemax")
+FILE_BYTES = 1 << 16
+"""A worker's counts, one file for each kind, of the size that the library gives them first. Ours never need more."""
+
 logger = logging.getLogger(__name__)
 
 
 class Metrics:
-    """An Observer (see `petstore.sse`) that counts and logs."""
+    """An Observer (see `petstore.sse`) that counts and logs. Making it raises OSError where there is no room to count."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         share_counts(directory)
+        _reserve(directory)
         # Only now: the library decides at its import whether processes share their counts.
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -94,6 +100,23 @@ def get_metrics() -> Response:
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return Response(generate_latest(registry), content_type=CONTENT_TYPE)
+
+
+def _reserve(directory: Path) -> None:
+    """Take all the room that this process needs to count in.
+
+    The library maps its files to memory and has them grow by themselves: on a disk that is full by then, the next count would
+    kill the process with SIGBUS.
+    """
+    files = [directory / f"{kind}_{os.getpid()}.db" for kind in FILES]
+    try:
+        for path in files if hasattr(os, "posix_fallocate") else ():
+            with path.open("ab") as file:
+                os.posix_fallocate(file.fileno(), 0, FILE_BYTES)
+    except OSError:
+        for path in files:
+            path.unlink(missing_ok=True)  # What has no size would be in the way of whoever adds up.
+        raise
 
 
 def forget_worker(directory: Path, pid: int) -> None:

@@ -110,7 +110,9 @@ def _find_run(customer_id: str, asked: Requested | None) -> tuple[Run, Opening]:
     shop = requested_shop()
     if asked is None or not asked.held:
         run = runs.join(shop, customer_id)
-        return run, _from_the_start(run)
+        start = _from_the_start(run)
+        # From a moment on: of a run that goes on, what came since.
+        return run, start if asked is None or asked.id is None else replace(start, cursor=max(asked.id, run.created_at - 1))
     topic = None if asked.id is None else log.topic_of(asked.id)
     held = None if topic is None else runs.find(topic)
     if held is not None and (held.tenant, held.customer_id) == (shop.tenant, customer_id):

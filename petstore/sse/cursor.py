@@ -113,7 +113,9 @@ def open_at(
     extents = log.extents(topics)
     if request.id is None or (request.held and not log.origin() <= request.id <= log.head()):
         return Opening(otherwise, _gaps(request, extents), False, _over(extents, otherwise))
-    cut = {topic: extent for topic, extent in extents.items() if extent.trimmed_id > request.id}
+    # What the ring still has is not lost, whatever the log has removed by now: the client will get it.
+    reached = ring is not None and request.id >= ring.floor
+    cut = {topic: extent for topic, extent in extents.items() if extent.trimmed_id > request.id and not reached}
     over = _over(extents, request.id)
     return Opening(request.id, _gaps(request, cut), len(over) == len(extents), over)
 

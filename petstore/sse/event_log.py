@@ -77,6 +77,9 @@ class EventLog(Protocol):
     def origin(self) -> int:
         """Return the id below which no id of this log can lie: the moment at which the log was made."""
 
+    def trimmed(self) -> int:
+        """Return the id up to which `trim` has removed what it removes; 0 when it never has."""
+
     def extents(self, topics: Collection[str]) -> Mapping[str, Extent]:
         """Return the extent of each topic, known or not."""
 

@@ -41,6 +41,7 @@ class Feed:
         self.pump = Pump(self.observer)
         self.draining = False
         self._lock = threading.Lock()
+        self._look_at = 0.0
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -111,6 +112,7 @@ class Feed:
         while not self._stopping:
             try:
                 self._collect()
+                self._forget()
             except LogUnavailable as error:
                 # Streams stay open, and catch up when the log is back.
                 logger.warning("the feed waits: %s", error)
@@ -127,3 +129,10 @@ class Feed:
                 self.pump.pass_on(events)
             if len(events) < COLLECT:
                 return
+
+    def _forget(self) -> None:
+        """Let go of what retention has removed, soon after: a cursor that needs it is to be told the gap, by every worker."""
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + POLL_S
+            self.ring.forget(self.log.trimmed())

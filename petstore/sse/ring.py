@@ -43,6 +43,14 @@ class Ring:
                 self.head = event.id
             self._drop_oldest()
 
+    def forget(self, id: int) -> None:
+        """Drop all events up to this id, which the log no longer has: from now on its word counts there."""
+        with self._lock:
+            id = min(id, self.head)
+            if id > self.floor:
+                self.floor = id
+                self._drop_oldest()
+
     def after(self, topics: Collection[str], cursor: int, limit: int) -> list[Event] | None:
         """Return up to `limit` events of `topics` above `cursor`, oldest first; None when the ring doesn't reach back so far.
 
@@ -61,11 +69,13 @@ class Ring:
 
     def _drop_oldest(self) -> None:
         dropped: Counter[str] = Counter()
-        while len(self._events) > self._max_events or self._bytes > self._max_bytes:
+        while self._events and (
+            len(self._events) > self._max_events or self._bytes > self._max_bytes or self._events[0].id <= self.floor
+        ):
             event = self._events.popleft()
             dropped[event.topic] += 1
             self._bytes -= len(event.data)
-            self.floor = event.id
+            self.floor = max(self.floor, event.id)
         for topic, count in dropped.items():
             self._topics[topic].drop(count)
             if not self._topics[topic].ids:

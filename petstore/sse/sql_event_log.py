@@ -132,6 +132,10 @@ class SqlEventLog:
         origin: int = self.query(lambda connection: connection.execute(select(clock.c.origin)).scalar_one())
         return origin
 
+    def trimmed(self) -> int:
+        id: int = self.query(lambda connection: connection.execute(select(clock.c.trimmed_id)).scalar_one())
+        return id
+
     def extents(self, topics: Collection[str]) -> Mapping[str, Extent]:
         return self.query(lambda connection: {topic: _extent(connection, topic) for topic in topics})
 

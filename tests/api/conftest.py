@@ -63,7 +63,8 @@ def make_app(seeded: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
             path = database.extensions["petstore"].settings.database_path
         else:
             shutil.copy(seeded, path)
-        app = create_app(Settings(secret_key=SECRET, database_url=f"sqlite:///{path}", var_directory=tmp_path, **settings))
+        own = {"secret_key": SECRET, "database_url": f"sqlite:///{path}", "var_directory": tmp_path}
+        app = create_app(Settings(**{**own, **settings}))
         app.extensions["petstore.background"].started = True  # So that no order moves while a test looks at it.
         made.append(app)
         return app

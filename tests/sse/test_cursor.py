@@ -298,6 +298,15 @@ class TestOpenAtByTheRing:
         log.trim(kept.id, 100)
         assert open_at(log, ["a"], read_id(str(held.id)), 0, ring) == Opening(held.id)
 
+    def test_the_same_beside_a_topic_of_which_the_ring_knows_nothing(self, ring, log, append):
+        held, _, kept = append(), append(), append()
+        self.catch_up(ring, log)
+        log.trim(kept.id, 100)
+        asked = read_id(str(held.id))
+        assert open_at(log, ["a", "b"], asked, None, ring) == Opening(held.id)
+        ring.forget(log.trimmed())
+        assert open_at(log, ["a", "b"], asked, None, ring) == Opening(held.id, (Gap("a", held.id, kept.id),))
+
     def test_the_log_is_asked_for_what_lies_before_the_ring(self, log, append):
         held, _, kept = append(), append(), append()
         ring = Ring(log.head())

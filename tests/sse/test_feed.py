@@ -105,6 +105,15 @@ class TestFollowing:
         events = append_to(log, *["a"] * 35)
         assert follower.take(35) == events
 
+    def test_what_retention_has_removed_is_let_go_of(self, feed, log, append):
+        feed.start()
+        old, kept = append("a"), append("a")
+        eventually(lambda: feed.ring.head == kept.id)
+        assert feed.ring.floor < old.id
+        log.trim(kept.id, 10)
+        eventually(lambda: feed.ring.floor >= old.id)
+        assert Follower(feed, cursor=0).take(1) == [kept]
+
 
 class TestWaking:
     @pytest.fixture

@@ -94,6 +94,19 @@ def test_the_cost_of_an_answer_is_that_of_its_page():
         assert ids(ring.after("a", cursor, 2)) == [cursor + 1, cursor + 2]
 
 
+def test_what_the_log_no_longer_has_is_forgotten():
+    ring = filled(*(event(id) for id in range(1, 6)))
+    ring.forget(3)
+    assert (ring.floor, ids(ring.after("a", 3, 10))) == (3, [4, 5])
+    assert ring.after("a", 2, 10) is None
+    ring.forget(2)
+    assert ring.floor == 3
+    ring.forget(100)
+    assert (ring.floor, ring.head, ring.after("a", 5, 10)) == (5, 5, [])
+    ring.add([event(6)])
+    assert ids(ring.after("a", 5, 10)) == [6]
+
+
 @given(
     st.lists(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 30)), max_size=6), max_size=12),
     st.integers(1, 6),

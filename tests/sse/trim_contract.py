@@ -31,7 +31,9 @@ def trim_all(log: EventLog, before: int, limit: int = 3) -> None:
 class RetentionContract:
     def test_what_is_older_is_removed_in_slices_and_the_rest_stays(self, log):
         old, new = append(log, *"ababa"), append(log, *"ab")
+        assert log.trimmed() == 0
         assert log.trim(new[0].id, 2) == 2
+        assert log.trimmed() == old[1].id
         assert everything(log) == old[2:] + new
         trim_all(log, new[0].id)
         assert everything(log) == new
