@@ -31,7 +31,7 @@ class NewOrder(Body):
 
     pet_id: PetId
     quantity: Annotated[int, Field(ge=1, le=100)] = 1
-    user_id: CustomerId | None = None
+    user_id: Annotated[CustomerId | None, Field(examples=[None])] = None
 
 
 class OrderLinks(Representation):

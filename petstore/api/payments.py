@@ -103,6 +103,15 @@ class BankAccountSource(Body):
         return BankAccount(**self.model_dump(exclude={"object", "last4"}))
 
 
+_EXAMPLE_SOURCE = {
+    "object": "card",
+    "name": "Ada Lovelace",
+    "number": "4242424242424242",
+    "cvc": "123",
+    "expMonth": 12,
+    "expYear": 2099,
+}
+
 _ALL_OR_NOTHING: dict[str, Any] = {
     "anyOf": [
         {
@@ -121,7 +130,7 @@ class NewPayment(Body):
 
     amount: Price | None = None
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$", examples=["USD"])] | None = None
-    source: Annotated[CardSource | BankAccountSource, Field(discriminator="object")] | None = None
+    source: Annotated[CardSource | BankAccountSource, Field(discriminator="object", examples=[_EXAMPLE_SOURCE])] | None = None
 
     @model_validator(mode="after")
     def _all_or_nothing(self) -> Self:

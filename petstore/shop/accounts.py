@@ -1,6 +1,6 @@
 """Accounts: how customers come, change what they say of themselves, like pets, sign in and go.
 
-Must not see a password, only what is kept instead of it, nor know tokens. Staff are made by the seed alone: no request makes one.
+Must not see a password, only what is kept instead of it, nor know tokens. No request makes somebody staff.
 """
 
 from dataclasses import dataclass
@@ -51,13 +51,13 @@ def find_account(shop: Shop, *, username: str | None = None, customer_id: str | 
     return None if row is None else Account(row.id, Role(row.role), row.password_hash, row.tokens_from)
 
 
-def register_customer(shop: Shop, profile: Profile, password_hash: str) -> Customer:
+def register_customer(shop: Shop, profile: Profile, password_hash: str, role: Role = Role.CUSTOMER) -> Customer:
     """Open an account. Raises UsernameTaken."""
     id, at = new_id(), now()
 
     def register(transaction: Transaction) -> Customer:
         _refuse_taken(shop, transaction.connection, profile.username, id)
-        row = {"tenant": shop.tenant, "id": id, "role": Role.CUSTOMER, "password_hash": password_hash}
+        row = {"tenant": shop.tenant, "id": id, "role": role, "password_hash": password_hash}
         dates = {"tokens_from": at, "created_at": at, "updated_at": at}
         transaction.connection.execute(insert(customers).values(**row, **dates, **profile_to_row(profile)))
         return _found(shop, transaction.connection, id)

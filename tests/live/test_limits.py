@@ -7,7 +7,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ import pytest
 from tests.live.client import DEADLINE_S, Exchange
 from tests.live.conftest import full_shop
 from tests.live.crowd import Crowd
+from tests.live.follower import append
 from tests.live.measure import metric, streams_open, wait_until_none_is_open
 from tests.live.server import Server, wait_until
 from tests.live.shop import BUDDY, CUSTOMER, INVENTORY, RECOMMENDATIONS, ask, authorization, change, new_stock, place
@@ -197,3 +198,29 @@ def assert_too_many(stream: Exchange) -> None:
         assert stream.status == 200
         assert [(event.type, event.data) for event in stream.read_to_end().events] == [("goodbye", '{"reason":"too-many"}')]
         assert stream.decoder.retry_ms
+
+
+def test_requests_are_counted_over_all_workers_and_never_those_of_an_open_stream(start: Callable[..., Server]):
+    server = start(PETSTORE_RATE_LIMIT=20)
+    workers = server.worker_pids()
+    with Exchange(server.address, INVENTORY) as stream, closing(server.open_event_log()) as log:
+        stream.read_until(lambda: stream.chunks)
+        # In one minute: where it ends in between, the second one begins anew, and this again.
+        while True:
+            begun = int(time.time() // 60)
+            answers = [get_from(server, pid) for pid in workers * 15]
+            if int(time.time() // 60) == begun:
+                break
+        served = sum(answer.status == 200 for answer in answers)
+        assert served in (19, 20)  # The stream was the first of them, unless its minute was another one.
+        assert [answer.status for answer in answers] == [200] * served + [429] * (30 - served)
+        assert 0 < int(answers[-1].header("Retry-After") or 0) <= 60
+        assert get_from(server, workers[0], "/healthz").status == 200
+        append(log, 3)
+        assert len(stream.read_events(3)) == 3
+
+
+def get_from(server: Server, pid: int, target: str = f"/v1/pets/{BUDDY}") -> Exchange:
+    """Ask one worker for something."""
+    with Exchange(server.address, target, connection=server.connect(pid)) as exchange:
+        return exchange.read_to_end()
