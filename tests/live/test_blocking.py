@@ -57,7 +57,8 @@ def test_a_lock_for_two_seconds_and_heavy_work_make_no_heartbeat_and_no_event_la
         heartbeat_s = max(latest(member, begun) for member in silent.members)
         delays_s = [delay_s for member in told.members for delay_s in member.delays_s(cursor)]
     print(
-        f"{statuses.count(200)} recommendations and {statuses.count(401)} passwords beside {2 * STREAMS} streams, a lock for {LOCKED_S:g} s: "
+        f"{statuses.count(200)} recommendations and {statuses.count(401)} passwords beside {2 * STREAMS} streams, "
+        f"a lock for {LOCKED_S:g} s: "
         f"heartbeats at most {heartbeat_s * 1000:.0f} ms late, {len(delays_s)} events at most {max(delays_s) * 1000:.0f} ms, "
         f"of {LATE_S * 1000:.0f}; the loop by its own account {lag_s * 1000:.0f} ms"
     )
@@ -93,7 +94,7 @@ def latest(member: Member, since: float) -> float:
     return max(gaps) - HEARTBEAT_S
 
 
-def test_a_lock_for_two_seconds_and_heavy_work_make_no_heartbeat_and_no_event_late(start: Callable[..., Server]):
+def test_a_lock_held_for_longer_than_anyone_waits_is_a_problem_with_a_time_to_come_back(start: Callable[..., Server]):
     server = start(workers=1, PETSTORE_HEARTBEAT_S=HEARTBEAT_S)
     workers = server.worker_pids()
     with Exchange(server.address, INVENTORY) as stream:
