@@ -40,7 +40,7 @@ bench-quick: $(BENCH) ## the same for two minutes: us, nchan and the limit
 	@bench/.peers/python/bin/python -m bench.run --quick $(ARGS)
 
 clean: ## remove what can be made again; var/ holds the shop's data and stays
-	rm -rf .venv bench/.build bench/.peers .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv bench/.build bench/.peers .schemathesis .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp says that a step has ended well, so that the next `make` skips it; one that was cut short is done again.

@@ -2,6 +2,8 @@
 
 import json
 import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ from openapi_spec_validator import OpenAPIV32SpecValidator
 from pydantic.alias_generators import to_camel
 
 from tests.described import offences, told_by
+
+ROOT = Path(__file__).resolve().parents[2]
 
 WEB = "web."
 """Pages are for people: they are no operations."""
@@ -25,6 +29,7 @@ def document(client: FlaskClient) -> dict[str, Any]:
 
 def test_it_is_a_valid_openapi_document(document: dict[str, Any]):
     assert document["openapi"] == "3.2.0"
+    assert document["info"]["version"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert list(OpenAPIV32SpecValidator(document).iter_errors()) == []
 
 

@@ -8,9 +8,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from petstore.api.bearer import Scope
 from petstore.api.openapi.schemas import Schema, schema_of
 from petstore.api.parameter import Header
 from petstore.api.problem import CONTENT_TYPE, describe
+from petstore.api.tenant import PARAMETER as TENANT_PARAMETER
+from petstore.api.tenant import TENANT_ID
 
 Part = dict[str, Any]
 
@@ -19,14 +22,14 @@ _TENANT: Schema = {"type": "string", "format": "uuid"}
 
 COMMON_PARAMETERS: Mapping[str, Part] = {
     "TenantHeader": {
-        "name": "X-Tenant-ID",
+        "name": TENANT_ID.name,
         "in": "header",
-        "description": "Whose petstore is meant: any UUID makes one of its own. Without it, the one that all share.",
+        "description": TENANT_ID.description,
         "schema": _TENANT,
         "example": _EXAMPLE_TENANT,
     },
     "TenantQuery": {
-        "name": "tenantId",
+        "name": TENANT_PARAMETER,
         "in": "query",
         "description": "The same, where a header can't be set; the header wins.",
         "schema": _TENANT,
@@ -68,8 +71,9 @@ SECURITY_SCHEMES: Mapping[str, Part] = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "From `POST /v1/auth/tokens`, good for 24 hours. What an operation needs of it are scopes: `read:pets`, "
-        "`write:pets`, `read:orders`, `write:orders`, `read:user`, `write:user`, `chat:write`.",
+        "description": "From `POST /v1/auth/tokens`, good for 24 hours. What an operation needs of it are scopes: "
+        + ", ".join(f"`{scope}`" for scope in Scope)
+        + ".",
     },
     "link": {
         "type": "apiKey",
