@@ -19,7 +19,7 @@ run: .venv/run.stamp ## start the demo shop
 test: .venv/test.stamp ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
 
-soak: .venv/test.stamp ## the long tests, for some minutes: cuts, kills and reloads, a drain, a storm of bad requests
+soak: .venv/test.stamp ## the long tests, for some minutes: cuts, kills and reloads, stuck readers, a drain, bad requests
 	@$(BIN)/python -m tests.soak $(ARGS)
 
 check: .venv/test.stamp ## check format, lint, types and architecture

@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 
 from petstore.ai import Run
 from petstore.api.recommendations import _find_run
 from petstore.api.services import Services
 from petstore.sse import read_since
+from tests.api.conftest import signed_in
 
 CUSTOMER = "user-456"
 
@@ -29,7 +29,8 @@ def test_from_a_moment_on_a_run_that_goes_on_tells_what_came_since(
     assert opening.cursor == (begun - 1, asked.id)[kept]
 
 
-def test_when_nothing_can_follow_there_is_no_body_and_no_word_about_one(client: FlaskClient, parts: Services):
+def test_when_nothing_can_follow_there_is_no_body_and_no_word_about_one(app: Flask, parts: Services):
+    client = signed_in(app, CUSTOMER)
     try:
         complete = client.get(f"/v1/pets/recommendations?userId={CUSTOMER}").get_json()["lastEventId"]
         answer = client.get(

@@ -34,9 +34,13 @@ class Follower:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    def stop_after(self, last_id: int) -> None:
+        """Let it end as soon as it holds the event with this id."""
+        self._last_id = last_id
+
     def finish(self, last_id: int, deadline_s: float = 60.0) -> None:
         """Wait until it holds the event with this id."""
-        self._last_id = last_id
+        self.stop_after(last_id)
         self._thread.join(deadline_s)
         if self.error is not None:
             raise self.error
@@ -71,7 +75,8 @@ class Follower:
                 return
             assert stream.status == 200, stream.read_to_end().body
             try:
-                stream.read_until(lambda: stream.ended or self._is_done(stream.decoder.last_event_id))
+                # As long as it wants to: who is never cut, and waits for its turn to finish, gets nothing but heartbeats.
+                stream.read_until(lambda: stream.ended or self._is_done(stream.decoder.last_event_id), 3600)
             except (Cut, ConnectionError):
                 self.cuts += 1
             self._keep(stream)

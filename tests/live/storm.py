@@ -61,6 +61,8 @@ def run(
             writer.join(pause_s * chance.random())
         writer.stop()
         for follower in followers:
+            follower.stop_after(writer.last_id)
+        for follower in followers:
             follower.finish(writer.last_id, 300)
         expected = told(log, cursor)
     assert len(expected) == writer.written
