@@ -31,7 +31,7 @@ class Passwords:
     def __init__(self) -> None:
         self._pool: ThreadPool | None = None
         self._lock = threading.Lock()
-        self._waiting = 0
+        self._places = threading.BoundedSemaphore(MAX_WAITING)
         self._nobodys: str | None = None
 
     def hash(self, password: str) -> str:
@@ -52,9 +52,8 @@ class Passwords:
         return matching and kept is not None
 
     def _run(self, work: Callable[[], T]) -> T:
-        if self._waiting >= MAX_WAITING:
+        if not self._places.acquire(blocking=False):
             raise SignInBusy
-        self._waiting += 1
         try:
             if not is_module_patched("threading"):
                 with self._lock:
@@ -64,7 +63,7 @@ class Passwords:
             result: T = self._pool.apply(work)
             return result
         finally:
-            self._waiting -= 1
+            self._places.release()
 
 
 def hash_password(password: str) -> str:

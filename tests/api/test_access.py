@@ -189,21 +189,34 @@ class TestABearerToken:
         assert client.delete(me, headers=third).status_code == 204
         assert_problem(client.get("/v1/pets", headers=third), 401, "invalid_token")
 
-    def test_is_looked_up_once_and_then_trusted_for_a_while_but_never_beyond_its_end(self, app: Flask):
+    def test_is_looked_up_once_and_then_trusted_for_a_while(self, app: Flask):
         now, asked = 1_000_000.0, []
         trust = caller.Trust(SECRET, lambda: now)
-        monkey = authorization(CUSTOMER)["Authorization"].removeprefix("Bearer ")
+        token = authorization(CUSTOMER)["Authorization"].removeprefix("Bearer ")
 
         def shop(tenant: str) -> Any:
             asked.append(tenant)
             return Shop(app.extensions["petstore"].log, tenant)
 
         for _ in range(5):
-            assert trust.caller(monkey, shop).user_id == CUSTOMER
+            assert trust.caller(token, shop).user_id == CUSTOMER
         assert asked == [""]
         now += caller.TRUST_S + 1
-        trust.caller(monkey, shop)
+        trust.caller(token, shop)
         assert asked == ["", ""]
+
+    def test_is_not_trusted_beyond_its_end(self, app: Flask):
+        now = time.time()
+        trust = caller.Trust(SECRET, lambda: now)
+        token, _ = bearer.issue(SECRET, CUSTOMER, "", Scope, round((now - bearer.LIFETIME_S + 20) * 1e6))
+        trust.caller(token, lambda tenant: Shop(app.extensions["petstore"].log, tenant))
+        now += 21
+
+        def shop(tenant: str) -> Any:
+            raise LookupError("it's looked at again")
+
+        with pytest.raises(LookupError):
+            trust.caller(token, shop)
 
 
 class TestAnOrderOfACustomer:

@@ -61,7 +61,7 @@ def test_whoever_comes_when_too_many_wait_is_told_so(monkeypatch: pytest.MonkeyP
     for thread in waiting:
         thread.start()
     try:
-        while crowded._waiting < 2:
+        while crowded._places._value:
             waiting[0].join(0.01)
         with pytest.raises(SignInBusy) as refusal:
             crowded.hash(SENTENCE)
