@@ -46,7 +46,6 @@ from petstore.shop.fulfilment import Fulfilment as Fulfilment
 from petstore.shop.gateway import TEST_CARD as TEST_CARD
 from petstore.shop.gateway import BankAccount as BankAccount
 from petstore.shop.gateway import Card as Card
-from petstore.shop.gateway import card_brand as card_brand
 from petstore.shop.gateway import is_card_number as is_card_number
 from petstore.shop.idempotency import Key as Key
 from petstore.shop.idempotency import once as once

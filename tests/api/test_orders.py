@@ -119,3 +119,24 @@ def test_a_cancelled_order_can_neither_be_paid_nor_cancelled_again(client: Flask
     assert client.delete(order["links"]["self"]).status_code == 409
     assert client.post(order["links"]["payment"]).status_code == 409
     assert state() == before
+
+
+def test_a_customer_lists_their_own_orders_the_newest_first_in_pages(customer: FlaskClient, client: FlaskClient):
+    place(client)
+    mine = [place(customer)["id"] for _ in range(3)]
+    first, second = (customer.get(f"/v1/orders?limit=2&page={page}").get_json() for page in (1, 2))
+    assert [order["id"] for order in first["data"]] == mine[:0:-1]
+    assert second["data"][0]["id"] == mine[0]
+    assert {order["userId"] for order in first["data"] + second["data"]} == {"user-456"}
+    assert first["pagination"] == {"page": 1, "limit": 2, "totalItems": 4, "totalPages": 2}
+    assert [order["id"] for order in customer.get(first["links"]["next"]).get_json()["data"]] == [
+        order["id"] for order in second["data"]
+    ]
+    assert customer.get(first["data"][0]["links"]["self"]).get_json()["id"] == mine[-1]
+
+
+def test_a_guest_has_no_list_of_orders_and_no_page_lies_beyond_the_millionth(client: FlaskClient, customer: FlaskClient):
+    assert client.get("/v1/orders").status_code == 401
+    response = customer.get("/v1/orders?page=1000000000")
+    assert (response.status_code, response.get_json()["errors"][0]["field"]) == (400, "page")
+    assert customer.get("/v1/orders?page=1000000").get_json()["data"] == []
