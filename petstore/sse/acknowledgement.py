@@ -28,6 +28,11 @@ class Acknowledgements:
         self._count: int | None = None
         self._since = 0.0
 
+    @property
+    def expected(self) -> bool:
+        """Whether, at the last look, bytes were on their way."""
+        return self._count is not None
+
     def missing_s(self, now: float) -> float:
         """Return for how many seconds, as far as our looks can tell, bytes are on their way and none was acknowledged."""
         count = self._look()

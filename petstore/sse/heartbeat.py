@@ -106,16 +106,19 @@ class Heartbeat:
         now, patience_s = self._loop.now(), PATIENCE * self._interval_s
         silence_s = now - self._last_sent()
         beats = silence_s >= self._interval_s - 0.001
-        # Exactly when the silence could be long enough: otherwise it might last for two intervals.
-        self._look_again(min(self._interval_s - (0.0 if beats else silence_s), patience_s))
         if self._unread and _has_left(self._connection):
             self._leave()
             return
-        if beats and not self._beat():
-            self._stop_timer()
-            self._look_again(SOON_S, self._on_beat_sent)
+        sent = not beats or self._beat()
         if self._acknowledgements.missing_s(now) >= patience_s - 0.001:
             self._give_up()
+        elif not sent:
+            self._look_again(SOON_S, self._on_beat_sent)
+        else:
+            # Exactly when the silence could be long enough: otherwise it might last for two intervals.
+            rest_s = self._interval_s - (0.0 if beats else silence_s)
+            # A client nearby has acknowledged at once, and there is nothing to look for before the next beat.
+            self._look_again(min(rest_s, patience_s) if self._acknowledgements.expected else rest_s)
 
     def _on_beat_sent(self) -> None:
         self._acknowledgements.missing_s(self._loop.now())
