@@ -164,12 +164,12 @@ class TestHeartbeats:
 
     def test_one_that_is_due_while_a_rest_is_pending_waits_for_it(self, read, write, append):
         client = read(ends=pair(4096), heartbeat_s=0.01)
-        client.receive_until(lambda: len(client.chunks) == 3)
+        client.receive_until(lambda: client.heartbeats >= 2)
         events = write(1_000_000)
         eventually(lambda: client.has_to_wait_with(events[0]) and client.stream._beat_due)
         client.receive_events(1)
-        heartbeats = len(client.chunks)
-        client.receive_until(lambda: len(client.chunks) > heartbeats)
+        heartbeats = client.heartbeats
+        client.receive_until(lambda: client.heartbeats > heartbeats)
         events.append(append(type=COMPLETE))
         client.receive_to_the_end()
         client.assert_received(events)
