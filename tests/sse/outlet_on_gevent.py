@@ -20,8 +20,8 @@ import petstore.sse.feed
 import petstore.sse.outlet
 from petstore.sse import COMPLETE, Admission, Decoder, Draft, Feed, Opening, Received, Selection, Stream, Terms
 from petstore.sse.outlet import chunk
+from tests.sse.client import FROM_NOW, Endings, connect
 from tests.sse.other_process import PATIENCE_S
-from tests.sse.stream_on_gevent import FROM_NOW, Causes, connect
 
 GUNICORN = {"__name__": "gunicorn.workers.base_async"}
 exec(
@@ -122,8 +122,8 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture
-def observer() -> Causes:
-    return Causes()
+def observer() -> Endings:
+    return Endings()
 
 
 @pytest.fixture

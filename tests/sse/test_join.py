@@ -6,7 +6,7 @@ order. Other steps also happen where a greenlet can be switched away from: while
 pump; for a stream without an outlet, as in a server with threads, while the ring is asked, too.
 """
 
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +24,7 @@ from petstore.sse.outlet import chunk
 from petstore.sse.ring import Ring
 from petstore.sse.selection import Selection
 from petstore.sse.subscription import Subscription
+from tests.sse.client import take_chunks
 
 TOPICS = "abcd"
 
@@ -95,8 +96,7 @@ class Client:
     def connect(self) -> None:
         self.network = bytearray()
         self.decoder = Decoder()
-        self.dechunker = dechunk()
-        next(self.dechunker)
+        self.body = bytearray()
         self.running = {topic for topic in self.selection.topics if not 0 < self.world.log.finals.get(topic, 0) <= self.cursor}
         self.runnable = bool(self.running)
         self.subscription: Subscription = self.world.feed.subscribe(self.selection, self.cursor, self.wake)
@@ -135,8 +135,9 @@ class Client:
             subscription.park(self if self.through_outlet else None)  # type: ignore[arg-type]
 
     def receive(self, count: int) -> None:
-        arrived, self.network = self.network[:count], self.network[count:]
-        for event in self.decoder.feed(self.dechunker.send(bytes(arrived))):
+        self.body += self.network[:count]
+        del self.network[:count]
+        for event in self.decoder.feed(b"".join(take_chunks(self.body))):
             self.received.append(int(event.last_event_id))
             self.cursor = self.received[-1]
 
@@ -144,21 +145,6 @@ class Client:
         """Lose what is still on its way, and come back with the last id that was received."""
         self.world.feed.leave(self.subscription)
         self.connect()
-
-
-def dechunk() -> Generator[bytes, bytes, None]:
-    """Take pieces of a chunked body and return what is in them; fails when the framing is broken."""
-    waiting, content = b"", b""
-    while True:
-        waiting += yield content
-        content = b""
-        while b"\r\n" in waiting:
-            size, rest = waiting.split(b"\r\n", 1)
-            length = int(size, 16)
-            if len(rest) < length + 2:
-                break
-            assert rest[length : length + 2] == b"\r\n"
-            content, waiting = content + rest[:length], rest[length + 2 :]
 
 
 class World:

@@ -1,7 +1,7 @@
 """The tests of streams once more in a process that gevent has patched before anything else, as `wsgi.py` does.
 
 That is how the product runs: the feed, the jobs and the streams are greenlets of one thread, and SQL has threads of its own.
-`stream_on_gevent.py` is made for that alone.
+`both_paths_on_gevent.py` and `stream_on_gevent.py` are made for that alone.
 """
 
 import subprocess
@@ -19,7 +19,15 @@ sys.exit(pytest.main([*sys.argv[1:], "-q", "-p", "no:cacheprovider"]))
 """
 
 
-FILES = ("test_stream.py", "test_stream_trouble.py", "test_feed.py", "test_wakeup.py", "stream_on_gevent.py", "outlet_on_gevent.py")
+FILES = (
+    "test_stream.py",
+    "test_stream_trouble.py",
+    "test_feed.py",
+    "test_wakeup.py",
+    "both_paths_on_gevent.py",
+    "stream_on_gevent.py",
+    "outlet_on_gevent.py",
+)
 
 
 def test_everything_holds_where_threads_are_greenlets():
@@ -28,7 +36,7 @@ def test_everything_holds_where_threads_are_greenlets():
         cwd=HERE.parent.parent,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout

@@ -11,12 +11,12 @@ import greenlet
 import pytest
 
 import petstore.sse.stream
-from petstore.sse import COMPLETE, Decoder, Draft, Event, Form, Selection, Stream
+from petstore.sse import COMPLETE, Event, Selection, Stream
 from petstore.sse.heartbeat import Heartbeat
 from petstore.sse.stream import HEARTBEAT
 from tests.sse.conftest import open_descriptors
 from tests.sse.reader import Reader
-from tests.sse.test_stream import FIRST, FROM_NOW, FROM_THE_START, admission, read
+from tests.sse.test_stream import FROM_NOW, FROM_THE_START, admission, read
 
 __all__ = ["admission", "read"]
 
@@ -90,31 +90,6 @@ class TestAFilterThatFails:
         reader = read(FROM_THE_START, wanted=self.fail)
         reader.next()
         assert b"petId" not in reader.next()
-
-
-class TestChunks:
-    def test_one_never_holds_a_part_of_an_event(self, read, log, monkeypatch):
-        monkeypatch.setattr(petstore.sse.subscription, "MAX_PAGE", 1000)
-        drafts = [Draft("a", "news", {"n": n, "text": "x" * (n * 37 % 900)}) for n in range(100)]
-        events = log.write(lambda transaction: transaction.append([*drafts, Draft("a", COMPLETE, {})]))
-        reader, chunks = read(FROM_THE_START), []
-        assert reader.next() == FIRST
-        while len(reader.received) < len(events):
-            chunks.append(reader.next())
-        for chunk in chunks:
-            assert Decoder().feed(chunk), "each can be read without the others"
-            assert chunk.endswith(b"\n\n")
-            assert len(chunk) < 2000
-        assert b"".join(chunks) == b"".join(event.encode(Form()) for event in events)
-
-    def test_an_event_of_any_size_is_one_chunk(self, read, append, monkeypatch):
-        monkeypatch.setattr(petstore.sse.subscription, "MAX_PAGE", 1000)
-        small, large = append(), append(text="x" * 3_000_000)
-        reader = read(FROM_THE_START)
-        reader.next()
-        assert reader.next() == small.encode(Form()) + large.encode(Form())
-        huge = append(text="x" * 5000)
-        assert reader.next() == huge.encode(Form())
 
 
 class TestWhatIsLeft:
