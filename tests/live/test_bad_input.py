@@ -11,7 +11,7 @@ import pytest
 
 from tests.live.client import DEADLINE_S, Exchange, frames
 from tests.live.server import Server, wait_until
-from tests.live.shop import BUDDY, INVENTORY, JSON, NOBODY, RECOMMENDATIONS, ask, data, recommendations
+from tests.live.shop import BUDDY, INVENTORY, JSON, NOBODY, RECOMMENDATIONS, STAFF, ask, data, recommendations
 
 MEBIBYTE = 1024 * 1024
 
@@ -143,17 +143,19 @@ def test_a_bad_order_is_a_problem(shop: Server, content: bytes, status: int):
 )
 class TestABodyOverOneMebibyte:
     def test_is_too_large_when_its_length_says_so(self, shop: Server, method: str, target: str):
-        with Exchange(shop.address, target, JSON, method=method, content=b" " * (MEBIBYTE + 1)) as exchange:
+        with Exchange(shop.address, target, JSON | STAFF, method=method, content=b" " * (MEBIBYTE + 1)) as exchange:
             assert_problem(exchange, 413)
 
     def test_is_too_large_before_it_is_sent(self, shop: Server, method: str, target: str):
-        headers = {**JSON, "Content-Length": str(10**12)}
+        headers = {**JSON, **STAFF, "Content-Length": str(10**12)}
         with Exchange(shop.address, target, headers, method=method) as exchange:
             assert_problem(exchange, 413)
 
     def test_is_too_large_in_chunks_without_a_length(self, shop: Server, method: str, target: str):
         chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
-        with Exchange(shop.address, target, {**JSON, "Transfer-Encoding": "chunked"}, method=method, wait=False) as exchange:
+        with Exchange(
+            shop.address, target, {**JSON, **STAFF, "Transfer-Encoding": "chunked"}, method=method, wait=False
+        ) as exchange:
             # It may have stopped to listen: the answer is there all the same, or was lost with the connection.
             with suppress(ConnectionError):
                 for _ in range(20):
