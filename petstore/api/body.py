@@ -6,6 +6,7 @@ Deliberate: a name that occurs twice counts with its last value, as in every JSO
 
 import logging
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
@@ -50,6 +51,9 @@ class Body(BaseModel):
 
     media_types: ClassVar[tuple[str, ...]] = ("application/json",)
     """What it may be sent as, for the description. Whatever is a kind of JSON is read as JSON."""
+
+    part_types: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """The media types of a form's parts, where they aren't text."""
 
     @classmethod
     def read(cls, *, optional: bool = False) -> Self:

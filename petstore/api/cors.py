@@ -9,7 +9,9 @@ from werkzeug import Response
 from petstore.api.services import services
 
 ALLOWED_HEADERS = "Authorization, Cache-Control, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-Tenant-ID"
-EXPOSED_HEADERS = "ETag, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, WWW-Authenticate"
+EXPOSED_HEADERS = (
+    "ETag, Idempotency-Replayed, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, WWW-Authenticate"
+)
 
 MAX_AGE_S = 600
 """How long a browser may remember a preflight's answer."""

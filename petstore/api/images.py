@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path as FilePath
 from typing import Annotated, Any, ClassVar, Self
@@ -64,6 +65,7 @@ class Upload(Body):
     """A photo, in the part `file` of a form: PNG, JPEG, GIF or WebP, which is known by its content; up to 5 MiB."""
 
     media_types: ClassVar[tuple[str, ...]] = ("multipart/form-data",)
+    part_types: ClassVar[Mapping[str, tuple[str, ...]]] = {"file": tuple(TYPES.values())}
 
     file: Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary"})]
     additional_metadata: Annotated[Line, Field(max_length=1000, description="Taken, and not kept.")] | None = None

@@ -4,10 +4,10 @@ Every change is told by the inventory's stream.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from flask import Blueprint, Response
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from petstore.api.bearer import Scope
@@ -29,8 +29,15 @@ MAX_CHANGES = 1_000
 """Changes in one request. They are one transaction, and everybody else's writes wait for its end."""
 
 
+_ONE_OF_THEM: dict[str, Any] = {
+    "anyOf": [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in ("stock", "price")]
+}
+
+
 class PetChange(Body):
     """What to set one pet's stock and price to; what is missing or null stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra=_ONE_OF_THEM)
 
     stock: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     price: Price | None = None

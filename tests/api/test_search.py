@@ -69,7 +69,6 @@ def test_pets_that_are_not_for_sale_are_found_when_asked_for(client: FlaskClient
     [
         ({"criteria": {"species": ["FISH"]}}, "criteria.species.0", "invalid_format"),
         ({"criteria": {"species": "CAT"}}, "criteria.species", "invalid_type"),
-        ({"criteria": {"ageRange": {"min": 5, "max": 4}}}, "criteria.ageRange", "out_of_range"),
         ({"criteria": {"ageRange": {"min": -1}}}, "criteria.ageRange.min", "out_of_range"),
         ({"criteria": {"colour": "red"}}, "criteria.colour", "unknown_field"),
         ({"criteria": {"medical": {"vaccinated": "yes"}}}, "criteria.medical.vaccinated", "invalid_type"),

@@ -59,7 +59,12 @@ def describe_operation(route: Route, routes: Sequence[Route], schemas: Schemas) 
     }
     if operation.body is not None:
         reference = schemas.reference(operation.body, "in")
-        content = {"schema": reference, "example": example_of(schemas, reference)}
+        content: Part = {"schema": reference}
+        if operation.body.part_types:
+            parts = operation.body.part_types.items()
+            content["encoding"] = {name: {"contentType": ", ".join(types)} for name, types in parts}
+        else:
+            content["example"] = example_of(schemas, reference)
         described["requestBody"] = {
             "required": not operation.body_optional,
             "content": dict.fromkeys(operation.body.media_types, content),

@@ -84,8 +84,10 @@ def _renamed(schema: Any) -> Any:
             path, _, name = reference.rpartition("/")
             return {"$ref": f"{path}/{_name(name)}", **_renamed(rest)}
         case dict():
+            # A default of null says no more than "may be missing", and in a merge patch something else.
+            kept = {key: value for key, value in schema.items() if (key, value) != ("default", None)}
             return {
-                key: _name(value) if key == "title" and isinstance(value, str) else _renamed(value) for key, value in schema.items()
+                key: _name(value) if key == "title" and isinstance(value, str) else _renamed(value) for key, value in kept.items()
             }
         case list():
             return [_renamed(item) for item in schema]
