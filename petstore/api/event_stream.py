@@ -4,16 +4,20 @@ Must not know which streams there are.
 """
 
 import ssl
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Collection, Iterable
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from flask import Response, abort, request
+from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
+from werkzeug.http import parse_accept_header
 
 from petstore.api.parameter import choice
 from petstore.api.problem import problem
+from petstore.api.resume import requested
 from petstore.api.services import services
-from petstore.sse import Form, Opening, Selection, Stream, goodbye
+from petstore.sse import Form, Opening, Selection, Stream, goodbye, open_at
 
 CONTENT_TYPE = "text/event-stream"
 
@@ -30,8 +34,7 @@ REFUSALS = {
 
 def accept_event_stream() -> None:
     """Raise NotAcceptable when the client's Accept header excludes event streams."""
-    # An empty header excludes nothing.
-    if request.headers.get("Accept") and not request.accept_mimetypes.quality(CONTENT_TYPE):
+    if not _accepts(request.headers.get("Accept", "")).any:
         raise NotAcceptable(f"This resource is a stream of events: {CONTENT_TYPE}.")
 
 
@@ -47,9 +50,15 @@ def admit_stream(customer_id: str | None = None) -> tuple[str, ...]:
     if reason is None:
         return holders
     parts.feed.observer.refused(reason)
-    if any(media_type == CONTENT_TYPE for media_type, _ in request.accept_mimetypes):
+    if _accepts(request.headers.get("Accept", "")).by_name:
         abort(_response(iter([goodbye(parts.terms, reason)])))
     abort(problem(503, detail=REFUSALS[reason], headers={"Retry-After": "2"}))
+
+
+def open_where_asked(topics: Collection[str], otherwise: int | None) -> Opening:
+    """Return where a stream of `topics` begins by what the request says; see `open_at`. Raises InvalidCursor, LogUnavailable."""
+    parts = services()
+    return open_at(parts.log, topics, requested(), otherwise, parts.feed.ring)
 
 
 def requested_form(with_topic: bool = False) -> Form:
@@ -76,6 +85,22 @@ def stream_response(selection: Selection, opening: Opening, snapshot: Callable[[
 def head_response() -> Response:
     """Return what a stream would begin with, without a body."""
     return _response(())
+
+
+class _Accepted(NamedTuple):
+    """Whether a client takes event streams at all, and whether it asks for them by name."""
+
+    any: bool
+    by_name: bool
+
+
+@lru_cache(maxsize=256)
+def _accepts(header: str) -> _Accepted:
+    # Kept, because taking one apart takes longer than all else that is asked of a stream's request.
+    if not header:
+        return _Accepted(True, False)  # An empty header excludes nothing.
+    accepted = parse_accept_header(header, MIMEAccept)
+    return _Accepted(bool(accepted.quality(CONTENT_TYPE)), any(media_type == CONTENT_TYPE for media_type, _ in accepted))
 
 
 def _response(body: Iterable[bytes]) -> Response:

@@ -51,6 +51,6 @@ def _find_run(customer_id: str, asked: Requested | None) -> tuple[Run, Opening]:
     topic = None if asked.id is None else log.topic_of(asked.id)
     run = None if topic is None else runs.find(topic)
     if run is not None and run.customer_id == customer_id:
-        return run, open_at(log, (run.topic,), asked, 0)
+        return run, open_at(log, (run.topic,), asked, 0, services().feed.ring)
     run = runs.join(customer_id)
     return run, Opening(0, (Gap(run.topic, asked.text if asked.id is None else asked.id, None),))

@@ -9,12 +9,11 @@ from flask import Blueprint, Response, request, url_for
 
 from petstore.ai import RECOMMENDATIONS
 from petstore.api.error import InvalidRequest, RunNotFound
-from petstore.api.event_stream import accept_event_stream, admit_stream, requested_form, stream_response
+from petstore.api.event_stream import accept_event_stream, admit_stream, open_where_asked, requested_form, stream_response
 from petstore.api.parameter import choices, identifier
-from petstore.api.resume import requested
 from petstore.api.services import services
 from petstore.shop import INVENTORY_TOPIC, get_order, get_pet, order_topic
-from petstore.sse import Event, Selection, open_at
+from petstore.sse import Event, Selection
 
 blueprint = Blueprint("streams", __name__, url_prefix="/v1")
 
@@ -31,7 +30,7 @@ def stream_inventory() -> Response:
     """Stream changes of stock and price, of all pets or of `petId`, from now on."""
     accept_event_stream()
     selection = Selection((INVENTORY_TOPIC,), requested_form(), _wanted())
-    return stream_response(selection, open_at(services().log, selection.topics, requested(), None), snapshot_url, admit_stream())
+    return stream_response(selection, open_where_asked(selection.topics, None), snapshot_url, admit_stream())
 
 
 @blueprint.get("/orders/<order_id>/status/stream")
@@ -40,9 +39,7 @@ def stream_order(order_id: str) -> Response:
     accept_event_stream()
     order = get_order(services().log, identifier("orderId", order_id))
     selection = Selection((order_topic(order.id),), requested_form())
-    return stream_response(
-        selection, open_at(services().log, selection.topics, requested(), 0), snapshot_url, admit_stream(order.customer_id)
-    )
+    return stream_response(selection, open_where_asked(selection.topics, 0), snapshot_url, admit_stream(order.customer_id))
 
 
 @blueprint.get("/stream")
@@ -54,7 +51,7 @@ def stream_topics() -> Response:
     accept_event_stream()
     selection = Selection(_topics(), requested_form(with_topic=True))
     start = None if INVENTORY_TOPIC in selection.topics else 0
-    return stream_response(selection, open_at(services().log, selection.topics, requested(), start), snapshot_url, admit_stream())
+    return stream_response(selection, open_where_asked(selection.topics, start), snapshot_url, admit_stream())
 
 
 def snapshot_url(topic: str) -> str:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from petstore.sse.error import InvalidCursor
 from petstore.sse.event_log import EventLog, Extent
+from petstore.sse.ring import Ring
 
 MAX_LENGTH = 256
 """Characters of a cursor. An id has 16; whatever is longer is an attempt on our memory or our logs."""
@@ -95,23 +96,37 @@ def _since(text: str, id: int) -> Requested:
     return Requested(max(0, id - 1), text, held=False)
 
 
-def open_at(log: EventLog, topics: Collection[str], request: Requested | None, otherwise: int | None) -> Opening:
+def open_at(
+    log: EventLog, topics: Collection[str], request: Requested | None, otherwise: int | None, ring: Ring | None = None
+) -> Opening:
     """Return where a stream of `topics` begins for a client that asks with `request`.
 
-    `otherwise` is the cursor of a client that holds none (0: all that there is, None: from now on), and of one whose id can't
-    be ours: it never had one of these events, as far as we know. Raises LogUnavailable.
+    `otherwise` is the cursor of a client that holds none (0: all that there is, None: from now on, where some topic goes on for
+    ever), and of one whose id can't be ours: it never had one of these events, as far as we know. A `ring` that follows the log
+    answers for it where it can: when many come back at once, they need not all ask the database. Raises LogUnavailable.
     """
-    if request is None and otherwise == 0:
-        return Opening(0)
-    extents = log.extents(topics)
     if request is None:
-        over = _over(extents, otherwise)
-        return Opening(otherwise, (), len(over) == len(extents), over)
+        return Opening(otherwise)
+    over = None if ring is None else _over_by_ring(ring, topics, request)
+    if over is not None:
+        return Opening(request.id, (), len(over) == len(set(topics)), over)
+    extents = log.extents(topics)
     if request.id is None or (request.held and not log.origin() <= request.id <= log.head()):
         return Opening(otherwise, _gaps(request, extents), False, _over(extents, otherwise))
     cut = {topic: extent for topic, extent in extents.items() if extent.trimmed_id > request.id}
     over = _over(extents, request.id)
     return Opening(request.id, _gaps(request, cut), len(over) == len(extents), over)
+
+
+def _over_by_ring(ring: Ring, topics: Collection[str], request: Requested) -> frozenset[str] | None:
+    """Return which topics had ended at the requested id; None when the ring can't know whether all is there after that."""
+    id = request.id
+    if id is None or not ring.floor <= id <= ring.head:
+        return None
+    newest = {topic: ring.newest(topic) for topic in topics}
+    if None in newest.values():
+        return None  # It may have ended before the ring began.
+    return frozenset(topic for topic, event in newest.items() if event is not None and event.ends and event.id <= id)
 
 
 def _over(extents: Mapping[str, Extent], cursor: int | None) -> frozenset[str]:

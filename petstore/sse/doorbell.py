@@ -20,16 +20,24 @@ from pathlib import Path
 _PATH_LIMIT = 100
 """A UNIX socket's path has 108 bytes at the most; longer ones go through a directory's file descriptor."""
 
+OTHERS, OWN = b"\0", b"\1"
+"""Who rings: another process, or the one whose bell it is."""
+
 logger = logging.getLogger(__name__)
 
 
 class Doorbell:
-    """One process's bell in `directory`, and the means to ring all the others'."""
+    """One process's bell in `directory`, and the means to ring all bells there.
+
+    `only_own` says whether, since the one before it, the last `wait` was ended by nobody but this process itself.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._name = ""
         self._socket: socket.socket | None = None
+        self._rung = False
+        self.only_own = False
 
     def wait(self, timeout_s: float) -> bool:
         """Return True as soon as the bell rings (or has rung since the last wait), False after `timeout_s` seconds.
@@ -43,17 +51,21 @@ class Doorbell:
             time.sleep(timeout_s)
             return False
         bell.settimeout(timeout_s)
+        self.only_own = False
         try:
-            bell.recv(1)
+            rings = bell.recv(1)
         except (TimeoutError, BlockingIOError):
             if not (self._directory / self._name).exists():
                 # Somebody cleaned up: nobody could ring this bell ever again. The next wait hangs up a new one.
                 self.close()
             return False
+        # Before the bell is emptied: what we ring from now on is heard by the next wait.
+        self._rung = False
         bell.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             while True:
-                bell.recv(1)
+                rings += bell.recv(1)
+        self.only_own = OTHERS not in rings
         return True
 
     def ring(self) -> None:
@@ -87,7 +99,7 @@ class Doorbell:
             except OSError:
                 bell.close()
                 raise
-            self._name, self._socket = name, bell
+            self._name, self._socket, self._rung = name, bell, False
         return self._socket
 
     def _ring(self, names: list[str]) -> None:
@@ -95,8 +107,12 @@ class Doorbell:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, _short(self._directory) as directory:
             sender.setblocking(False)
             for name in names:
+                own = name == self._name
+                if own and self._rung:
+                    continue  # A bell holds ten rings, and ours must leave room for the others'.
                 try:
-                    sender.sendto(b"\0", f"{directory}/{name}")
+                    self._rung = own or self._rung
+                    sender.sendto(OWN if own else OTHERS, f"{directory}/{name}")
                 except ConnectionRefusedError:
                     with contextlib.suppress(OSError):
                         os.unlink(self._directory / name)

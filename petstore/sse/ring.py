@@ -54,6 +54,11 @@ class Ring:
             found = [self._topics[topic].after(cursor, limit) for topic in topics if topic in self._topics]
         return found[0] if len(found) == 1 else list(islice(merge(*found, key=lambda event: event.id), limit))
 
+    def newest(self, topic: str) -> Event | None:
+        """Return the newest event of a topic, if one is here."""
+        with self._lock:
+            return self._topics[topic].events[-1] if topic in self._topics else None
+
     def _drop_oldest(self) -> None:
         dropped: Counter[str] = Counter()
         while len(self._events) > self._max_events or self._bytes > self._max_bytes:

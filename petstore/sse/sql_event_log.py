@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from petstore.sse.commits import Commits
 from petstore.sse.database import Database
 from petstore.sse.doorbell import Doorbell
 from petstore.sse.event import ENDINGS, Draft, Event, dump
@@ -72,6 +73,9 @@ _PAGE = select(events).where(events.c.id > bindparam("after")).order_by(events.c
 _PAGE_OF_TOPIC = _PAGE.where(events.c.topic == bindparam("topic"))
 _TRIMMED = select(trims.c.last_id).where(trims.c.topic == bindparam("topic"))
 _OLDEST = select(func.min(events.c.id)).where(events.c.topic == bindparam("topic"))
+_LAST_ID = select(clock.c.last_id).with_for_update()
+_ADVANCE = update(clock).values(last_id=bindparam("to"))
+_APPEND = insert(events)
 _NEWEST = select(events.c.id, events.c.type).where(events.c.topic == bindparam("topic")).order_by(events.c.id.desc()).limit(1)
 
 
@@ -88,14 +92,17 @@ class SqlEventLog:
     def __init__(self, path: Path) -> None:
         self._database = Database(path)
         self._doorbell = Doorbell(path.with_name(path.name + "-followers"))
+        self._commits = Commits()
 
     def write(self, work: Callable[[Transaction], T]) -> T:
-        def transact(connection: Connection) -> tuple[T, bool]:
+        def transact(connection: Connection) -> tuple[T, SqlTransaction]:
             transaction = SqlTransaction(connection)
-            return work(transaction), transaction.appended
+            return work(transaction), transaction
 
-        result, appended = self._database.write(transact)
-        if appended:
+        result, transaction = self._database.write(transact)
+        if transaction.appended:
+            # Before the ring: who hears it must find them.
+            self._commits.add(transaction.before, transaction.appended)
             self._doorbell.ring()
         return result
 
@@ -103,6 +110,8 @@ class SqlEventLog:
         return self._database.read(work)
 
     def read(self, topics: Collection[str] | None, after: int, limit: int) -> list[Event]:
+        if topics is None and self._doorbell.only_own and (own := self._commits.take(after, limit)):
+            return own
         return self.query(lambda connection: _read(connection, topics, after, limit))
 
     def wait(self, timeout_s: float) -> bool:
@@ -142,22 +151,21 @@ class SqlTransaction:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.appended = False
+        self.before = 0
+        self.appended: list[Event] = []
 
     def append(self, drafts: Sequence[Draft]) -> list[Event]:
         if not drafts:
             return []
-        count = len(drafts)
-        # The bump comes from the row, not from Python, so that it holds against every other writer of this database.
-        last_id = self.connection.execute(
-            update(clock).values(last_id=func.max(clock.c.last_id + count, _now() + count - 1)).returning(clock.c.last_id)
-        ).scalar_one()
-        appended = [
-            Event(id, draft.topic, draft.type, dump(draft.data)) for id, draft in enumerate(drafts, start=last_id - count + 1)
-        ]
+        # The bump comes from the row, and the row is locked until the commit, so that it holds against every other writer.
+        before: int = self.connection.execute(_LAST_ID).scalar_one()
+        first = max(before + 1, _now())
+        appended = [Event(id, draft.topic, draft.type, dump(draft.data)) for id, draft in enumerate(drafts, start=first)]
+        self.connection.execute(_ADVANCE, {"to": appended[-1].id})
         rows = [{"id": event.id, "topic": event.topic, "type": event.type, "data": event.data} for event in appended]
-        self.connection.execute(insert(events), rows)
-        self.appended = True
+        self.connection.execute(_APPEND, rows)
+        self.before = self.before or before
+        self.appended += appended
         return appended
 
 

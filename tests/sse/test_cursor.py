@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petstore.sse import COMPLETE, ERROR, Gap, InvalidCursor, Opening, Requested, open_at, read_id, read_since
+from petstore.sse import COMPLETE, ERROR, Event, Gap, InvalidCursor, Opening, Requested, open_at, read_id, read_since
 from petstore.sse.cursor import CLOCK_SKEW_S, MAX_LENGTH
+from petstore.sse.event_log import Extent
+from petstore.sse.ring import Ring
 
 NOW = datetime(2026, 3, 13, 10, 30, 0, 123456, tzinfo=UTC)
 NOW_ID = 1773397800123456
@@ -223,11 +225,9 @@ class TestOpenAt:
     def test_of_several_topics_those_that_had_ended_are_over(self, log, append):
         final, running = append("a", COMPLETE), append("b")
         assert open_at(log, ["a", "b"], read_id(str(running.id)), None) == Opening(running.id, over=frozenset("a"))
-        assert open_at(log, ["a", "b"], None, None) == Opening(None, over=frozenset("a"))
         last = append("b", COMPLETE)
         assert open_at(log, ["a", "b"], read_id(str(final.id)), None) == Opening(final.id, over=frozenset("a"))
         assert open_at(log, ["a", "b"], read_id(str(last.id)), None).ended
-        assert open_at(log, ["a", "b"], None, None).ended
         assert open_at(log, ["a", "b"], None, 0) == Opening(0), "from the beginning there is all of it to tell"
 
     def test_a_gap_is_told_even_where_all_has_ended(self, log, append):
@@ -259,3 +259,89 @@ class TestOpenAt:
         asked = read_since("2d", datetime.now(UTC))
         assert asked.id is not None
         assert open_at(log, ["a"], asked, None) == Opening(asked.id, (Gap("a", asked.id, kept.id),))
+
+
+class TestOpenAtByTheRing:
+    """What a ring answers is what the log would have answered, and it answers only what it knows."""
+
+    @pytest.fixture
+    def ring(self, log):
+        """Return a ring that follows the log from now on, once it's told to `catch_up`."""
+        return Ring(log.head())
+
+    @staticmethod
+    def catch_up(ring, log):
+        ring.add(log.read(None, ring.head, 100))
+
+    @given(
+        written=st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["news", "news", COMPLETE])), max_size=12),
+        start=st.integers(0, 12),
+        asked=st.integers(-1, 12),
+        topics=st.sampled_from(["a", "ab", "abc"]),
+    )
+    def test_it_says_what_the_log_says(self, written, start, asked, topics):
+        log = LogInMemory(Event(10 * number + 100, topic, type, "{}") for number, (topic, type) in enumerate(written))
+        ring = Ring(log.events[start - 1].id if 0 < start <= len(written) else log.origin())
+        self.catch_up(ring, log)
+        id = log.events[asked].id if 0 <= asked < len(written) else log.origin()
+        opened = (open_at(log, topics, read_id(str(id)), 0, by) for by in (ring, None))  # type: ignore[arg-type]
+        assert next(opened) == next(opened)
+
+    def test_the_log_is_not_asked(self, ring, log, append):
+        held, _ = append(), append()
+        self.catch_up(ring, log)
+        assert open_at(None, ["a"], read_id(str(held.id)), 0, ring) == Opening(held.id)  # type: ignore[arg-type]
+
+    def test_what_the_ring_still_has_is_no_gap_whatever_retention_has_removed(self, ring, log, append):
+        held, _, kept = append(), append(), append()
+        self.catch_up(ring, log)
+        log.trim(kept.id, 100)
+        assert open_at(log, ["a"], read_id(str(held.id)), 0, ring) == Opening(held.id)
+
+    def test_the_log_is_asked_for_what_lies_before_the_ring(self, log, append):
+        held, _, kept = append(), append(), append()
+        ring = Ring(log.head())
+        append()
+        self.catch_up(ring, log)
+        log.trim(kept.id, 100)
+        assert open_at(log, ["a"], read_id(str(held.id)), 0, ring) == Opening(held.id, (Gap("a", held.id, kept.id),))
+
+    def test_the_log_is_asked_for_what_the_ring_has_not_heard_of_yet(self, ring, log, append):
+        final = append(type=COMPLETE)
+        assert open_at(log, ["a"], read_id(str(final.id)), 0, ring).ended
+
+    def test_the_log_is_asked_whether_a_topic_ended_before_the_ring_began(self, log, append):
+        append("a", COMPLETE)
+        ring = Ring(log.head())
+        other = append("b")
+        self.catch_up(ring, log)
+        assert open_at(log, ["a"], read_id(str(other.id)), 0, ring).ended
+
+    def test_an_id_from_the_future_is_told_as_a_gap(self, ring, log, append):
+        oldest = append()
+        self.catch_up(ring, log)
+        id = log.head() + 1
+        assert open_at(log, ["a"], read_id(str(id)), None, ring) == Opening(None, (Gap("a", id, oldest.id),))
+
+
+class LogInMemory:
+    """As much of a log as `open_at` asks for. Nothing was ever removed from it."""
+
+    def __init__(self, events):
+        self.events = list(events)
+
+    def origin(self):
+        return 50
+
+    def head(self):
+        return self.events[-1].id if self.events else self.origin()
+
+    def read(self, topics, after, limit):
+        return [event for event in self.events if event.id > after][:limit]
+
+    def extents(self, topics):
+        return {topic: self._extent([event for event in self.events if event.topic == topic]) for topic in topics}
+
+    @staticmethod
+    def _extent(events):
+        return Extent(0, events[0].id, events[-1].id if events[-1].ends else None) if events else Extent()
