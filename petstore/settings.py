@@ -1,23 +1,34 @@
 """What can be set from outside: `Settings`, made from PETSTORE_* variables and the standard WEB_CONCURRENCY.
 
-The only module that uses the environment; everything else is handed a Settings. It must not import anything of ours, nor
-touch a file at import. A value is either right or refused in one line: a setting misread is worse than a server not started.
+The only module that uses the environment; everything else is handed a Settings. It must not import anything of ours but the
+rules, nor touch a file at import. A value is either right or refused in one line: a setting misread is worse than a server
+not started.
 """
 
 import difflib
-import ipaddress
 import os
-import re
 import secrets
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
-_SECRET_LENGTH = 16
+from petstore.setting_rules import (
+    PROJECT_ROOT,
+    SECRET_LENGTH,
+    Rule,
+    number,
+    one_of,
+    parse_bind,
+    parse_database_url,
+    parse_directory,
+    parse_origins,
+    parse_secret,
+    show_without_password,
+)
+
 _SHOWN_LENGTH = 80  # characters of a wrong value: enough to know it again, and still one line
 _ON, _OFF = ("1", "TRUE", "YES", "ON"), ("0", "FALSE", "NO", "OFF")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -89,6 +100,12 @@ class Settings:
     stuck_s: float = 60
     """Seconds for which a client may take nothing that we have for it, 1 to 3600. Then it's cut off; it loses nothing."""
 
+    rate_limit: int = 120_000
+    """Requests a minute of one address, and of one user, 0 to 10000000; 0 sets no limit. An open stream is one request."""
+
+    sign_in_limit: int = 60
+    """Passwords a minute from one address, and for one username, 0 to 100000; 0 sets no limit. Who guesses needs many."""
+
     workers: int = 2
     """Worker processes, 1 to 64, from WEB_CONCURRENCY. Each takes a core when busy; more than cores gains nothing."""
 
@@ -129,117 +146,40 @@ def share_counts(directory: Path) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """What a setting may be: in words, and as a function that raises ValueError for anything else."""
-
-    allowed: str
-    parse: Callable[[str], Any]
-    show: Callable[[str], str] = repr
-
-
-def _number(kind: type[int] | type[float], lowest: float, highest: float, unit: str, *, above: bool = False) -> _Rule:
-    """A rule for numbers from lowest to highest; `above` leaves the lowest itself out."""
-
-    def parse(text: str) -> float:
-        number = kind(text)
-        # Asked this way round, so that NaN, which compares with nothing, is refused too.
-        if not lowest <= number <= highest or (above and number == lowest):
-            raise ValueError(text)
-        return number
-
-    noun = "a whole number" if kind is int else "a number"
-    start = f"above {lowest} and up to" if above else f"from {lowest} to"
-    return _Rule(f"{noun} of {unit} {start} {highest}", parse)
-
-
-def _one_of(choices: Mapping[str, Any]) -> _Rule:
-    """A rule for a few words, in any case, each with what it stands for."""
-
-    def parse(text: str) -> Any:
-        if text.upper() not in choices:
-            raise ValueError(text)
-        return choices[text.upper()]
-
-    return _Rule("one of " + ", ".join(choices), parse)
-
-
-def _parse_bind(text: str) -> str:
-    if re.fullmatch("unix:.+", text):
-        return text
-    match = re.fullmatch(r"(?:\[(?P<v6>[^]]+)]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})", text)
-    if match is None or int(match["port"]) > 65535:
-        raise ValueError(text)
-    if match["v6"]:
-        ipaddress.IPv6Address(match["v6"])
-    elif re.fullmatch(r"[0-9.]+", match["host"]):
-        ipaddress.IPv4Address(match["host"])
-    return text
-
-
-def _parse_database_url(text: str) -> str:
-    path = text.removeprefix("sqlite:///")
-    if path == text or path in ("", ":memory:") or path.endswith("/") or "?" in path:
-        raise ValueError(text)
-    return f"sqlite:///{PROJECT_ROOT / path}"
-
-
-def _show_without_password(url: str) -> str:
-    return repr(re.sub(r"//.*@", "//***@", url))
-
-
-def _parse_secret(text: str) -> str:
-    if len(text) < _SECRET_LENGTH:
-        raise ValueError("too short")
-    return text
-
-
-def _parse_origins(text: str) -> tuple[str, ...]:
-    origins = tuple(origin.strip() for origin in text.split(",")) if text else ()
-    # An origin has no path, not even a slash: compared letter by letter, "https://shop.example/" would never match.
-    if origins != ("*",) and not all(re.fullmatch(r"[a-z][a-z0-9+.-]*://[^\s/*?#@]+", origin) for origin in origins):
-        raise ValueError(text)
-    return origins
-
-
-def _parse_directory(text: str) -> Path:
-    if not text:
-        raise ValueError(text)
-    return PROJECT_ROOT / text
-
-
-_SECRET = _Rule(
-    f"at least {_SECRET_LENGTH} characters, unless PETSTORE_DEMO=1, which makes and keeps one of its own",
-    _parse_secret,
+_SECRET = Rule(
+    f"at least {SECRET_LENGTH} characters, unless PETSTORE_DEMO=1, which makes and keeps one of its own",
+    parse_secret,
     lambda text: f"(not shown, {len(text)} characters)",
 )
 
-_SETTINGS: dict[str, tuple[str, _Rule]] = {
-    "bind": ("PETSTORE_BIND", _Rule("host:port, [v6]:port or unix:path", _parse_bind)),
-    "database_url": ("PETSTORE_DATABASE_URL", _Rule("sqlite:///path of a file", _parse_database_url, _show_without_password)),
-    "heartbeat_s": ("PETSTORE_HEARTBEAT_S", _number(float, 1, 300, "seconds")),
-    "retention_h": ("PETSTORE_RETENTION_H", _number(float, 0, 8760, "hours", above=True)),
-    "max_streams": ("PETSTORE_MAX_STREAMS", _number(int, 1, 100_000, "streams")),
-    "max_streams_per_client": ("PETSTORE_MAX_STREAMS_PER_CLIENT", _number(int, 1, 100_000, "streams")),
-    "proxies": ("PETSTORE_PROXIES", _number(int, 0, 9, "proxies")),
-    "fulfilment_step_s": ("PETSTORE_FULFILMENT_STEP_S", _number(float, 0, 3600, "seconds")),
-    "demo": ("PETSTORE_DEMO", _one_of(dict.fromkeys(_ON, True) | dict.fromkeys(_OFF, False))),
+_SETTINGS: dict[str, tuple[str, Rule]] = {
+    "bind": ("PETSTORE_BIND", Rule("host:port, [v6]:port or unix:path", parse_bind)),
+    "database_url": ("PETSTORE_DATABASE_URL", Rule("sqlite:///path of a file", parse_database_url, show_without_password)),
+    "heartbeat_s": ("PETSTORE_HEARTBEAT_S", number(float, 1, 300, "seconds")),
+    "retention_h": ("PETSTORE_RETENTION_H", number(float, 0, 8760, "hours", above=True)),
+    "max_streams": ("PETSTORE_MAX_STREAMS", number(int, 1, 100_000, "streams")),
+    "max_streams_per_client": ("PETSTORE_MAX_STREAMS_PER_CLIENT", number(int, 1, 100_000, "streams")),
+    "proxies": ("PETSTORE_PROXIES", number(int, 0, 9, "proxies")),
+    "fulfilment_step_s": ("PETSTORE_FULFILMENT_STEP_S", number(float, 0, 3600, "seconds")),
+    "demo": ("PETSTORE_DEMO", one_of(dict.fromkeys(_ON, True) | dict.fromkeys(_OFF, False))),
     "secret_key": ("PETSTORE_SECRET_KEY", _SECRET),
-    "log_level": ("PETSTORE_LOG_LEVEL", _one_of({level: level for level in _LOG_LEVELS})),
-    "log_format": ("PETSTORE_LOG_FORMAT", _one_of({"TEXT": "text", "JSON": "json"})),
+    "log_level": ("PETSTORE_LOG_LEVEL", one_of({level: level for level in _LOG_LEVELS})),
+    "log_format": ("PETSTORE_LOG_FORMAT", one_of({"TEXT": "text", "JSON": "json"})),
     "cors_origins": (
         "PETSTORE_CORS_ORIGINS",
-        _Rule("* or origins such as https://shop.example, without a path, separated by commas", _parse_origins),
+        Rule("* or origins such as https://shop.example, without a path, separated by commas", parse_origins),
     ),
-    "retry_ms": ("PETSTORE_RETRY_MS", _number(int, 100, 60_000, "milliseconds")),
-    "drain_spread_s": ("PETSTORE_DRAIN_SPREAD_S", _number(float, 0, 300, "seconds")),
-    "stuck_s": ("PETSTORE_STUCK_S", _number(float, 1, 3600, "seconds")),
-    "workers": ("WEB_CONCURRENCY", _number(int, 1, 64, "worker processes")),
-    "var_directory": ("PETSTORE_VAR", _Rule("the path of a directory", _parse_directory)),
+    "retry_ms": ("PETSTORE_RETRY_MS", number(int, 100, 60_000, "milliseconds")),
+    "drain_spread_s": ("PETSTORE_DRAIN_SPREAD_S", number(float, 0, 300, "seconds")),
+    "stuck_s": ("PETSTORE_STUCK_S", number(float, 1, 3600, "seconds")),
+    "rate_limit": ("PETSTORE_RATE_LIMIT", number(int, 0, 10_000_000, "requests")),
+    "sign_in_limit": ("PETSTORE_SIGN_IN_LIMIT", number(int, 0, 100_000, "passwords")),
+    "workers": ("WEB_CONCURRENCY", number(int, 1, 64, "worker processes")),
+    "var_directory": ("PETSTORE_VAR", Rule("the path of a directory", parse_directory)),
 }
 
 
-def _read(variable: str, text: str, rule: _Rule) -> Any:
+def _read(variable: str, text: str, rule: Rule) -> Any:
     text = text.strip()
     try:
         return rule.parse(text)
@@ -268,7 +208,7 @@ def _kept_secret(path: Path) -> str:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             _create_whole(path, secrets.token_urlsafe(32))
-        return _parse_secret(path.read_text("ascii").strip())
+        return parse_secret(path.read_text("ascii").strip())
     except OSError as error:
         raise SettingsError("PETSTORE_VAR", f"is {str(path.parent)!r}", f"must be writable: {error.strerror}") from error
     except ValueError:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from petstore.settings import PROJECT_ROOT, Settings, SettingsError, load
+from petstore.setting_rules import PROJECT_ROOT
+from petstore.settings import Settings, SettingsError, load
 
 SECRET = "correct horse battery staple"
 
@@ -43,6 +44,8 @@ def test_every_setting_but_the_secret_has_a_default():
         "max_streams_per_client": 1000,
         "proxies": 0,
         "log_format": "text",
+        "rate_limit": 120_000,
+        "sign_in_limit": 60,
         "workers": 2,
         "var_directory": PROJECT_ROOT / "var",
     }
@@ -74,6 +77,8 @@ def test_every_setting_but_the_secret_has_a_default():
         ),
         ("PETSTORE_RETRY_MS", "100", 100),
         ("PETSTORE_DRAIN_SPREAD_S", "300", 300.0),
+        ("PETSTORE_RATE_LIMIT", "0", 0),
+        ("PETSTORE_SIGN_IN_LIMIT", "5", 5),
         ("WEB_CONCURRENCY", "64", 64),
         ("PETSTORE_VAR", "elsewhere", PROJECT_ROOT / "elsewhere"),
     ],
@@ -109,6 +114,8 @@ def test_right_values_are_read(variable, text, value):
         ),
         ("PETSTORE_RETRY_MS", ["99", "60001", "2e3"], "from 100 to 60000"),
         ("PETSTORE_DRAIN_SPREAD_S", ["-0.1", "301"], "from 0 to 300"),
+        ("PETSTORE_RATE_LIMIT", ["-1", "1.5", "many"], "from 0 to 10000000"),
+        ("PETSTORE_SIGN_IN_LIMIT", ["-1", ""], "from 0 to 100000"),
         ("WEB_CONCURRENCY", ["0", "65", "two"], "from 1 to 64"),
         ("PETSTORE_VAR", [""], "directory"),
     ],
