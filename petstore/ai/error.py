@@ -16,3 +16,19 @@ class EngineFailed(Error):
         super().__init__(f"the engine {engine} failed: {cause}")
         self.engine = engine
         self.cause = cause
+
+
+class RunNotFound(Error):
+    """There is no run with this id, or not any more."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"there is no run {run_id}")
+        self.run_id = run_id
+
+
+class KeyReused(Error):
+    """An Idempotency-Key came again with another request."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__("this Idempotency-Key was used for another request")
+        self.run_id = run_id
