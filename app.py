@@ -13,7 +13,20 @@ from sqlalchemy.exc import DatabaseError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from petstore import api
-from petstore.ai import ContentRecommender, Runs
+from petstore.ai import (
+    EMBEDDED,
+    MODEL,
+    Advisor,
+    Audience,
+    Chatting,
+    EmbeddedRecommender,
+    Generate,
+    Keeper,
+    PetIndex,
+    Recommending,
+    RunKind,
+    Runs,
+)
 from petstore.api.metrics import Metrics
 from petstore.api.problem import describe
 from petstore.api.services import Services
@@ -38,13 +51,17 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)  # type: ignore[method-assign]
     log = SqlEventLog(settings.database_path)
-    feed = Feed(log, Metrics(settings.var_directory / "metrics"))
-    runs = Runs(log, ContentRecommender(), settings.retention_h * 3600)
+    metrics = Metrics(settings.var_directory / "metrics")
+    audience = Audience(metrics)
+    feed = Feed(log, audience)
+    index = PetIndex(log, feed)
+    engine = EMBEDDED if settings.llm_model is None else MODEL
+    runs = Runs(log, feed, generations(settings, log, index), engine, metrics, settings.retention_h * 3600, settings.run_lease_s)
     terms = Terms(settings.heartbeat_s, settings.retry_ms, settings.drain_spread_s, settings.stuck_s, describe(500))
     app.extensions["petstore"] = Services(
-        settings, log, feed, Admission(places(settings), settings.max_streams_per_client), terms, runs
+        settings, log, feed, Admission(places(settings), settings.max_streams_per_client), terms, runs, audience
     )
-    background = Background(feed, jobs(settings, log, runs))
+    background = Background(feed, [*jobs(settings, log, runs), index, Keeper(runs, audience)])
     app.extensions["petstore.background"] = background
 
     @app.before_request
@@ -56,6 +73,31 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     api.register(app)
     return app
+
+
+def generations(settings: Settings, log: EventLog, index: PetIndex) -> dict[RunKind, Generate]:
+    """Return what makes the content of each kind of run: the embedded engines, and a language model where one is named."""
+    advisor, recommender = Advisor(log, link_to_pet), EmbeddedRecommender(log, index)
+    if settings.llm_model is None:
+        return {RunKind.RECOMMENDATIONS: Recommending(log, recommender), RunKind.CHAT: Chatting(advisor)}
+    try:
+        from petstore.ai.model import Model
+        from petstore.ai.model_advisor import ModelAdvisor
+        from petstore.ai.model_ranking import ModelRanking
+    except ImportError:
+        remedy = "needs the openai package: pip install -r requirements-llm.txt"
+        sys.exit(f"PETSTORE_LLM_MODEL is {settings.llm_model!r}: {remedy}")
+    silence_s = settings.llm_silence_s
+    model = Model(settings.llm_model, settings.llm_base_url, settings.llm_api_key, silence_s)
+    return {
+        RunKind.RECOMMENDATIONS: Recommending(log, recommender, ModelRanking(model), silence_s),
+        RunKind.CHAT: Chatting(advisor, ModelAdvisor(log, model, link_to_pet), silence_s),
+    }
+
+
+def link_to_pet(pet_id: str) -> str:
+    """Return where the API shows a pet, for text that is written where no request is at hand."""
+    return f"/v1/pets/{pet_id}"
 
 
 def jobs(settings: Settings, log: EventLog, runs: Runs) -> list[Job]:

@@ -5,11 +5,10 @@ An observer of the streams that passes everything on to another one. Must not do
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 from petstore.ai.run import id_in
-from petstore.sse import Observer
+from petstore.sse import Event, Feed, Observer
 
 
 class Audience:
@@ -34,15 +33,16 @@ class Audience:
         for run_id in _runs(topics):
             self._leave(run_id, early=cause != "complete")
 
-    @contextmanager
-    def hold(self, topic: str) -> Iterator[None]:
-        """Within, somebody waits for a run without a stream."""
+    def collect(self, feed: Feed, topic: str, timeout_s: float) -> list[Event]:
+        """Return all events of a run, as `Feed.collect` does, whose client counts as being there. Raises LogUnavailable."""
+        events: list[Event] = []
         (run_id,) = _runs((topic,))
         self._come(run_id)
         try:
-            yield
+            events = feed.collect(topic, timeout_s)
         finally:
-            self._leave(run_id, early=True)
+            self._leave(run_id, early=not (events and events[-1].ends))
+        return events
 
     def present(self) -> list[str]:
         """Return the runs that have somebody here."""

@@ -37,11 +37,10 @@ class Chatting:
 class _Answer:
     """See `generation.Generation` for the contract."""
 
-    total = None
-
     def __init__(self, run: Run, done: Sequence[Event], advisor: Engine, model: Engine | None, silence_s: float) -> None:
         self.engine = EMBEDDED if model is None else MODEL
         self.phase = "thinking"
+        self.total: int | None = None
         self._question = question_from(run.request)
         self._said = "".join(event.value()["content"] for event in done if event.type == DELTA)
         self._advisor = advisor

@@ -17,9 +17,6 @@ from petstore.ai.recommender import Recommendation
 from petstore.ai.tools import describe_pet
 from petstore.shop import Customer, Pet
 
-CANDIDATES = 30
-"""Pets that a model chooses from: each costs a hundred tokens to read."""
-
 MAX_LINE = 2_000
 """Characters of a line: who writes on without an end is not writing what we asked for."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from petstore.shop import Customer, Pet
+from petstore.shop import Customer
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,16 @@ class Recommendation:
 
 
 class Recommender(Protocol):
-    """Chooses pets for a customer, best first."""
+    """Chooses pets for a customer, best first.
 
-    def recommend(self, customer: Customer, pets: Sequence[Pet], limit: int) -> Iterator[Recommendation]:
-        """Yield up to `limit` recommendations, each one as soon as it's certain.
+    The model. `recommend` reads what it needs of the shop, in the greenlet of whoever calls it, and may raise LogUnavailable. The
+    iterator that it returns computes, in a thread off the event loop that pulls one pick at a time: it may take as long as it
+    needs, and reads nothing but memory.
 
-        A yielded pick is final: it's on its way to the client. Scores never rise. Pets out of stock are never picked. Called in
-        a thread off the event loop, which pulls one pick at a time; it may compute for as long as it needs.
-        """
+    The guarantees. A yielded pick is final: it's on its way to the client. A score is in [0, 1] and less than the one before. A
+    pet that is out of stock when its turn comes, or that the customer likes or owns already, is never picked. A reason is
+    true. The same shop and the same customer get the same picks from every worker, so that a run can be taken over.
+    """
+
+    def recommend(self, customer: Customer, made: Sequence[Recommendation], limit: int) -> Iterator[Recommendation]:
+        """Yield what follows the picks that were `made` before, until there are `limit` of them in all, or nothing is left."""

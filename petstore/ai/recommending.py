@@ -7,17 +7,17 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Protocol
 
 from gevent import get_hub
 
-from petstore.ai.engine import EMBEDDED, MODEL
+from petstore.ai.engine import EMBEDDED, MODEL, Halt
 from petstore.ai.error import EngineFailed
 from petstore.ai.generation import Batch, Generation, Made, Result
-from petstore.ai.model_ranking import CANDIDATES, ModelRanking
 from petstore.ai.reading import Reading
 from petstore.ai.recommender import Recommendation, Recommender
 from petstore.ai.run import Run
-from petstore.shop import Customer, Pet, all_pets, find_customer
+from petstore.shop import Customer, Pet, find_pets, get_customer
 from petstore.sse import Event, EventLog
 
 RECOMMENDATION = "recommendation"
@@ -29,13 +29,25 @@ SLICE_S = 0.005
 TOKENS_A_PICK = 60
 """About what one line of a model costs, which says what it cost only in the end."""
 
+CANDIDATES = 30
+"""Pets that a model chooses from: each costs a hundred tokens to read."""
+
 logger = logging.getLogger(__name__)
+
+
+class Ranking(Protocol):
+    """Ranks candidates for a customer, as a language model does."""
+
+    def rank(
+        self, customer: Customer, liked: Sequence[Pet], candidates: Sequence[Pet], limit: int, halt: Halt
+    ) -> Iterator[Recommendation]:
+        """Yield up to `limit` of the candidates, best first, each as soon as it's certain. Raises EngineFailed."""
 
 
 class Recommending:
     """Begins generations of recommendations (see `generation.Generate`). `silence_s` is how long a model may say nothing."""
 
-    def __init__(self, log: EventLog, recommender: Recommender, ranking: ModelRanking | None = None, silence_s: float = 0.0) -> None:
+    def __init__(self, log: EventLog, recommender: Recommender, ranking: Ranking | None = None, silence_s: float = 0.0) -> None:
         self._log = log
         self._recommender = recommender
         self._ranking = ranking
@@ -43,10 +55,10 @@ class Recommending:
 
     def __call__(self, run: Run, done: Sequence[Event]) -> Generation:
         ranking = self._ranking if run.engine == MODEL else None
-        return _Picks(run, done, self._log, self._recommender, ranking, self._silence_s)
+        return _Choice(run, done, self._log, self._recommender, ranking, self._silence_s)
 
 
-class _Picks:
+class _Choice:
     """See `generation.Generation` for the contract."""
 
     def __init__(
@@ -55,7 +67,7 @@ class _Picks:
         done: Sequence[Event],
         log: EventLog,
         recommender: Recommender,
-        ranking: ModelRanking | None,
+        ranking: Ranking | None,
         silence_s: float,
     ) -> None:
         self.engine = EMBEDDED if ranking is None else MODEL
@@ -63,7 +75,7 @@ class _Picks:
         self.total: int | None = run.request["limit"]
         self._limit: int = run.request["limit"]
         self._run = run
-        self._known = {event.value()["petId"]: event.value()["score"] for event in done if event.type == RECOMMENDATION}
+        self._picks = [_pick(event) for event in done if event.type == RECOMMENDATION]
         self._log = log
         self._recommender = recommender
         self._ranking = ranking
@@ -75,28 +87,25 @@ class _Picks:
             self._reading.poke()
 
     def batches(self) -> Iterator[Batch]:
-        customer_id = str(self._run.customer_id)
-        customer, pets = self._log.query(lambda connection: (find_customer(connection, customer_id), all_pets(connection)))
-        if customer is None:
-            raise EngineFailed(self.engine, "the customer has gone")
+        customer = get_customer(self._log, str(self._run.customer_id))
         if self._ranking is not None and self._left():
             try:
-                yield from self._by_model(self._ranking, customer, pets)
+                yield from self._by_model(self._ranking, customer)
             except EngineFailed as error:
                 logger.warning("the embedded recommender goes on instead of the model: %s", error)
         if self._left():
             self.engine = EMBEDDED
-        yield from self._embedded(customer, pets)
+        yield from self._embedded(customer)
 
     def _left(self) -> int:
-        return self._limit - len(self._known)
+        return self._limit - len(self._picks)
 
-    def _by_model(self, ranking: ModelRanking, customer: Customer, pets: Sequence[Pet]) -> Iterator[Batch]:
-        chosen = self._recommender.recommend(customer, pets, CANDIDATES)
+    def _by_model(self, ranking: Ranking, customer: Customer) -> Iterator[Batch]:
+        chosen = self._recommender.recommend(customer, self._picks, len(self._picks) + CANDIDATES)
         ids = [pick.pet_id for pick in get_hub().threadpool.apply(list, (chosen,))]
-        by_id = {pet.id: pet for pet in pets}
-        candidates = [by_id[id] for id in ids if id not in self._known]
-        liked = [by_id[id] for id in customer.likes if id in by_id]
+        pets = self._log.query(lambda connection: find_pets(connection, [*ids, *customer.likes]))
+        candidates = [pets[id] for id in ids if id in pets]
+        liked = [pets[id] for id in customer.likes if id in pets]
         self.phase = "asking the model"
         self._reading = Reading(lambda halt: ranking.rank(customer, liked, candidates, self._left(), halt), self._silence_s)
         batches = self._reading.batches()
@@ -107,28 +116,30 @@ class _Picks:
             batches.close()  # type: ignore[attr-defined]
             self._reading = None
 
-    def _embedded(self, customer: Customer, pets: Sequence[Pet]) -> Iterator[Batch]:
+    def _embedded(self, customer: Customer) -> Iterator[Batch]:
         """Yield what is left of the picks, in slices of time, and the result with the last one."""
         self.phase = "choosing"
-        picks = (pick for pick in self._recommender.recommend(customer, pets, self._limit) if pick.pet_id not in self._known)
+        before = list(self._picks)
+        picks = self._recommender.recommend(customer, before, self._limit)
         while True:
             left = self._left()
             made, exhausted = get_hub().threadpool.apply(_slice, (picks, left)) if left else ([], True)
             batch = self._made(made)
             if exhausted:
-                yield [*batch, Result({"total": len(self._known)})]
+                yield [*batch, Result({"total": len(self._picks)})]
                 return
             yield batch
 
     def _made(self, picks: Sequence[Recommendation], tokens: int = 0) -> list[Made | Result]:
-        made: list[Made | Result] = []
-        for pick in picks:
-            # Where one engine goes on after the other, the scores of both must make one falling row.
-            score = min([pick.score, *self._known.values()])
-            self._known[pick.pet_id] = score
-            data = {"petId": pick.pet_id, "name": pick.name, "score": score, "reason": pick.reason}
-            made.append(Made(RECOMMENDATION, data, 1, tokens))
-        return made
+        self._picks += picks
+        return [
+            Made(
+                RECOMMENDATION,
+                {"petId": pick.pet_id, "name": pick.name, "score": pick.score, "reason": pick.reason},
+                tokens=tokens,
+            )
+            for pick in picks
+        ]
 
 
 def _slice(picks: Iterator[Recommendation], limit: int) -> tuple[list[Recommendation], bool]:
@@ -142,3 +153,8 @@ def _slice(picks: Iterator[Recommendation], limit: int) -> tuple[list[Recommenda
     else:
         return made, True
     return made, len(made) == limit
+
+
+def _pick(event: Event) -> Recommendation:
+    data = event.value()
+    return Recommendation(data["petId"], data["name"], data["score"], data["reason"])

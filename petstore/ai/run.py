@@ -23,7 +23,7 @@ PRODUCER_LEASE_S = 5.0
 """How long a run rests at the most when its worker was killed."""
 
 
-class Kind(StrEnum):
+class RunKind(StrEnum):
     """What a run makes."""
 
     RECOMMENDATIONS = "RECOMMENDATIONS"
@@ -39,7 +39,7 @@ class RunStatus(StrEnum):
     FAILED = "FAILED"
 
 
-_PREFIXES = {Kind.RECOMMENDATIONS: RECOMMENDATIONS, Kind.CHAT: CHAT}
+_PREFIXES = {RunKind.RECOMMENDATIONS: RECOMMENDATIONS, RunKind.CHAT: CHAT}
 
 runs = Table(
     "runs",
@@ -73,7 +73,7 @@ class Run:
     """A generation. `request` is what was asked for, as its kind reads it; `customer_id` is None for a guest's."""
 
     id: str
-    kind: Kind
+    kind: RunKind
     customer_id: str | None
     request: Mapping[str, Any]
     engine: str
@@ -93,7 +93,7 @@ def run_from(row: Row[Any]) -> Run:
     """Return the run that a row of the table stands for."""
     return Run(
         row.id,
-        Kind(row.kind),
+        RunKind(row.kind),
         row.customer_id,
         row.request,
         row.engine,

@@ -20,7 +20,7 @@ from petstore.ai.engine import EMBEDDED, MODEL
 from petstore.ai.error import KeyReused, RunNotFound
 from petstore.ai.generation import Generate
 from petstore.ai.production import UNAVAILABLE, Meter, Production, stop
-from petstore.ai.run import Kind, Run, RunStatus, id_in, now, producer_expiry, run_from, runs
+from petstore.ai.run import Run, RunKind, RunStatus, id_in, now, producer_expiry, run_from, runs
 from petstore.shop import CustomerNotFound, find_customer, new_id
 from petstore.sse import ERROR, Draft, EventLog, Feed, LogUnavailable, Selection, Transaction, close_own_loop
 
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 class Runs:
     """All runs of a database, and those that this process makes.
 
-    `generates` begins the generations of each kind, `engines` names the engine that they begin with. Runs are kept for
+    `generates` begins the generations of each kind, and `engine` is the one that they begin with. Runs are kept for
     `retention_s` after their start, and wait `lease_s` for a client to come back.
     """
 
@@ -48,8 +48,8 @@ class Runs:
         self,
         log: EventLog,
         feed: Feed,
-        generates: Mapping[Kind, Generate],
-        engines: Mapping[Kind, str],
+        generates: Mapping[RunKind, Generate],
+        engine: str,
         meter: Meter,
         retention_s: float,
         lease_s: float,
@@ -57,7 +57,7 @@ class Runs:
         self._log = log
         self._feed = feed
         self._generates = generates
-        self._engines = engines
+        self._engine = engine
         self._meter = meter
         self._retention_s = retention_s
         self._lease = int(lease_s * 1e6)
@@ -70,7 +70,7 @@ class Runs:
 
     def start(
         self,
-        kind: Kind,
+        kind: RunKind,
         request: Mapping[str, Any],
         customer_id: str | None = None,
         *,
@@ -85,7 +85,7 @@ class Runs:
         """
         lease = self._lease if lease_s is None else int(lease_s * 1e6)
         until = now() + lease + (self._slack() if watched else 0)
-        made_by = engine or self._engines[kind]
+        made_by = engine or self._engine
         run = Run(new_id(), kind, customer_id, request, made_by, RunStatus.RUNNING, 0, lease, until, now())
         return self._begin(*self._log.write(lambda transaction: self._insert(transaction, run, key)))
 
@@ -93,9 +93,8 @@ class Runs:
         """Return the run of recommendations that goes on for this customer, or start one. Raises CustomerNotFound."""
         request = {"limit": DEFAULT_LIMIT}
         until = now() + self._lease + self._slack()
-        engine = self._engines[Kind.RECOMMENDATIONS]
         run = Run(
-            new_id(), Kind.RECOMMENDATIONS, customer_id, request, engine, RunStatus.RUNNING, 0, self._lease, until, now()
+            new_id(), RunKind.RECOMMENDATIONS, customer_id, request, self._engine, RunStatus.RUNNING, 0, self._lease, until, now()
         )
         return self._begin(*self._log.write(lambda transaction: self._find_or_insert(transaction, run)))
 

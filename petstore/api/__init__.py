@@ -6,7 +6,7 @@ Other rooms use `register`, and the Services that it needs.
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
-from petstore.api import health, inventory, metrics, orders, pets, recommendations, streams
+from petstore.api import chat, health, inventory, metrics, orders, pets, recommendations, runs, streams
 from petstore.api.cors import register_cors
 from petstore.api.problem import register_error_handlers
 from petstore.api.services import Services as Services
@@ -17,6 +17,8 @@ BLUEPRINTS = (
     inventory.blueprint,
     orders.blueprint,
     pets.blueprint,
+    chat.blueprint,
+    runs.blueprint,
     # The streams:
     recommendations.blueprint,
     streams.blueprint,

@@ -8,8 +8,8 @@ from werkzeug import Response
 
 from petstore.api.services import services
 
-ALLOWED_HEADERS = "Authorization, Cache-Control, Content-Type, Last-Event-ID"
-EXPOSED_HEADERS = "Location, Retry-After"
+ALLOWED_HEADERS = "Authorization, Cache-Control, Content-Type, Idempotency-Key, Last-Event-ID"
+EXPOSED_HEADERS = "Link, Location, Retry-After"
 
 MAX_AGE_S = 600
 """How long a browser may remember a preflight's answer."""

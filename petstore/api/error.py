@@ -1,4 +1,4 @@
-"""What the API itself refuses: parameters and bodies that break its rules, and runs that can't be shown.
+"""What the API itself refuses: parameters and bodies that break its rules, and runs that came to nothing.
 
 Must not know status codes: `problem` has the one table from errors to HTTP.
 """
@@ -45,17 +45,10 @@ class InvalidBody(Error):
         self.errors = tuple(errors)
 
 
-class RunNotFound(Error):
-    """There is no run with this id, or not any more."""
-
-    def __init__(self, run_id: str) -> None:
-        super().__init__(f"there is no run {run_id}")
-        self.run_id = run_id
-
-
 class RunFailed(Error):
-    """A run ended without its recommendations, or took too long."""
+    """A run ended without a result, or took too long. `retryable` says that another one may do better."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, *, retryable: bool = False) -> None:
         super().__init__(f"run {run_id} came to no result")
         self.run_id = run_id
+        self.retryable = retryable

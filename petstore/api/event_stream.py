@@ -38,11 +38,11 @@ def accept_event_stream() -> None:
         raise NotAcceptable(f"This resource is a stream of events: {CONTENT_TYPE}.")
 
 
-def admit_stream(customer_id: str | None = None) -> tuple[str, ...]:
+def admit_stream(customer_id: str | None = None, *, says_goodbye: bool = True) -> tuple[str, ...]:
     """Return whom the stream is counted for, the client's address and the customer; or end the request, when there is no place.
 
     A client that names event streams in its Accept header may be a browser, whose EventSource would give up for good on a 503.
-    So it gets a stream that says goodbye and when to come back.
+    So it gets a stream that says goodbye and when to come back, unless the resource isn't for those (`says_goodbye`).
     """
     holders = tuple(f"{kind} {name}" for kind, name in (("address", request.remote_addr), ("user", customer_id)) if name)
     parts = services()
@@ -50,7 +50,7 @@ def admit_stream(customer_id: str | None = None) -> tuple[str, ...]:
     if reason is None:
         return holders
     parts.feed.observer.refused(reason)
-    if _accepts(request.headers.get("Accept", "")).by_name:
+    if says_goodbye and _accepts(request.headers.get("Accept", "")).by_name:
         abort(_response(iter([goodbye(parts.terms, reason)])))
     abort(problem(503, detail=REFUSALS[reason], headers={"Retry-After": "2"}))
 

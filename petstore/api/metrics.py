@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class Metrics:
-    """An Observer (see `petstore.sse`) that counts and logs."""
+    """An Observer of streams (see `petstore.sse`) and a Meter of runs (see `petstore.ai.production`) that counts and logs."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -52,6 +52,10 @@ class Metrics:
             multiprocess_mode="livemax",
         )
 
+        self._tokens = Counter("petstore_tokens", "Tokens that engines made.", ["engine"], registry=own)
+        self._unheard = Counter("petstore_tokens_unheard", "Those made while nobody was there.", ["engine"], registry=own)
+        self._runs = Counter("petstore_runs_ended", "Runs ended.", ["kind", "status", "engine"], registry=own)
+
     def opened(self, topics: Sequence[str], holders: Sequence[str], replays: bool, gaps: int) -> None:
         label = _label(topics)
         self._open.labels(label).inc()
@@ -78,6 +82,14 @@ class Metrics:
 
     def lagged(self, lag_s: float) -> None:
         self._lag.set(lag_s)
+
+    def generated(self, engine: str, tokens: int, heard: bool) -> None:
+        self._tokens.labels(engine).inc(tokens)
+        if not heard:
+            self._unheard.labels(engine).inc(tokens)
+
+    def run_ended(self, kind: str, status: str, engine: str) -> None:
+        self._runs.labels(kind, status, engine).inc()
 
 
 @blueprint.get("/metrics")

@@ -15,7 +15,8 @@ from werkzeug import Response
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from petstore.api.error import FieldError, InvalidBody, InvalidRequest, RunFailed, RunNotFound
+from petstore.ai import KeyReused, RunNotFound
+from petstore.api.error import FieldError, InvalidBody, InvalidRequest, RunFailed
 from petstore.shop import CustomerNotFound, OrderNotFound, OutOfStock, PetNotFound, WrongState
 from petstore.sse import Error, InvalidCursor, LogUnavailable
 
@@ -105,6 +106,10 @@ def _answer_log_unavailable(error: LogUnavailable) -> Response:
     return problem(503, "the database did not answer; nothing was changed", headers=retry)
 
 
+def _answer_run_failed(error: RunFailed) -> Response:
+    return problem(503, str(error), headers={"Retry-After": "1"}) if error.retryable else problem(500, str(error))
+
+
 def _answer_http(error: HTTPException) -> Response:
     if error.response is not None or error.code is None:
         # A view has aborted with a whole answer of its own.
@@ -128,7 +133,8 @@ _ANSWERS: dict[type[Error], Callable[[Any], Response]] = {
     OrderNotFound: _with_status(404),
     CustomerNotFound: _with_status(404),
     RunNotFound: _with_status(404),
+    KeyReused: _with_status(422),
     OutOfStock: _with_status(409),
     WrongState: _with_status(409),
-    RunFailed: _with_status(500),
+    RunFailed: _answer_run_failed,
 }

@@ -5,7 +5,7 @@ Both ask for a run and read its events; neither knows how a recommendation is ma
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
-from petstore.ai import Run
+from petstore.ai import RECOMMENDATION, Run, RunStatus
 from petstore.api.error import RunFailed
 from petstore.api.event_stream import accept_event_stream, admit_stream, head_response, requested_form, stream_response
 from petstore.api.parameter import customer_identifier
@@ -36,11 +36,11 @@ def stream_recommendations() -> Response:
 def get_recommendations() -> Response:
     """Return all recommendations of a run at once, with the id after which its stream has nothing more."""
     run = services().runs.join(customer_identifier("userId"))
-    events = services().feed.collect(run.topic, TIMEOUT_S)
+    events = services().audience.collect(services().feed, run.topic, TIMEOUT_S)
     if not events or events[-1].type != COMPLETE:
-        raise RunFailed(run.id)
-    *picks, complete = events
-    return jsonify(data=[pick.value() for pick in picks], **complete.value(), topic=run.topic, lastEventId=complete.id)
+        raise RunFailed(run.id, retryable=bool(events) and events[-1].ends)
+    picks = [event.value() for event in events if event.type == RECOMMENDATION]
+    return jsonify(data=picks, **events[-1].value(), topic=run.topic, lastEventId=events[-1].id)
 
 
 def _find_run(customer_id: str, asked: Requested | None) -> tuple[Run, Opening]:
@@ -50,7 +50,9 @@ def _find_run(customer_id: str, asked: Requested | None) -> tuple[Run, Opening]:
         return runs.join(customer_id), Opening(0)
     topic = None if asked.id is None else log.topic_of(asked.id)
     run = None if topic is None else runs.find(topic)
-    if run is not None and run.customer_id == customer_id:
+    # Of one that has failed nothing follows: who asks again wants another one.
+    if run is not None and run.customer_id == customer_id and run.status is not RunStatus.FAILED:
+        runs.rejoin(run)
         return run, open_at(log, (run.topic,), asked, 0, services().feed.ring)
     run = runs.join(customer_id)
     return run, Opening(0, (Gap(run.topic, asked.text if asked.id is None else asked.id, None),))

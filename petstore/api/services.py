@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flask import current_app
 
-from petstore.ai import Runs
+from petstore.ai import Audience, Runs
 from petstore.settings import Settings
 from petstore.sse import Admission, EventLog, Feed, Terms
 
@@ -23,6 +23,7 @@ class Services:
     admission: Admission
     terms: Terms
     runs: Runs
+    audience: Audience
 
     def refusal(self, holders: Sequence[str] = ()) -> str | None:
         """Return why no new stream is taken just now: `draining`, `full` or `too-many`; None when one is."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, request, url_for
 
-from petstore.ai import RECOMMENDATIONS
-from petstore.api.error import InvalidRequest, RunNotFound
+from petstore.ai import CHAT, RECOMMENDATIONS, RunNotFound
+from petstore.api.caller import check_may_see
+from petstore.api.error import InvalidRequest
 from petstore.api.event_stream import accept_event_stream, admit_stream, open_where_asked, requested_form, stream_response
 from petstore.api.parameter import choices, identifier
 from petstore.api.services import services
@@ -58,8 +59,8 @@ def snapshot_url(topic: str) -> str:
     """Return the URL whose body restores the state of a topic and tells the id to stream on from."""
     if topic.startswith(ORDERS):
         return url_for("orders.get_one", order_id=topic.removeprefix(ORDERS))
-    if topic.startswith(RECOMMENDATIONS):
-        return url_for("recommendations.get_recommendations", userId=_customer_of(topic))
+    if topic.startswith((RECOMMENDATIONS, CHAT)):
+        return url_for("runs.get_one", run_id=topic.partition("/")[2])
     return url_for("inventory.get_inventory")
 
 
@@ -96,15 +97,16 @@ def _topics() -> tuple[str, ...]:
 def _check_topic(topic: str) -> None:
     if topic.startswith(ORDERS):
         get_order(services().log, identifier("topics", topic.removeprefix(ORDERS)))
-    elif topic.startswith(RECOMMENDATIONS):
-        identifier("topics", topic.removeprefix(RECOMMENDATIONS))
-        _customer_of(topic)
+    elif topic.startswith((RECOMMENDATIONS, CHAT)):
+        _find_run(topic)
     elif topic != INVENTORY_TOPIC:
-        raise InvalidRequest.parameter("topics", "must be inventory, orders/{id} or recommendations/{run}")
+        raise InvalidRequest.parameter("topics", "must be inventory, orders/{id}, recommendations/{run} or chat/{run}")
 
 
-def _customer_of(topic: str) -> str:
+def _find_run(topic: str) -> None:
+    run_id = identifier("topics", topic.partition("/")[2])
     run = services().runs.find(topic)
     if run is None:
-        raise RunNotFound(topic.removeprefix(RECOMMENDATIONS))
-    return run.customer_id
+        raise RunNotFound(run_id)
+    check_may_see(run)
+    services().runs.rejoin(run)

@@ -4,6 +4,7 @@ Must not know who asks: only pets, which are public, are read here.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, String, case, cast, func, literal, or_, select
@@ -57,6 +58,11 @@ def find_matches(connection: Connection, wishes: Wishes, limit: int) -> list[Pet
     order = [pets.c.price_cents, fit.desc()] if wishes.cheapest_first else [fit.desc(), pets.c.price_cents]
     statement = select(pets).where(*_conditions(wishes)).order_by(*order, pets.c.id).limit(limit)
     return [pet_from(row) for row in connection.execute(statement)]
+
+
+def find_pets(connection: Connection, ids: Collection[str]) -> dict[str, Pet]:
+    """Return those of the pets with these ids that there are, by their ids."""
+    return {row.id: pet_from(row) for row in connection.execute(select(pets).where(pets.c.id.in_(list(ids))))}
 
 
 def find_named(connection: Connection, words: tuple[str, ...], limit: int) -> list[Pet]:

@@ -21,9 +21,13 @@ from petstore.sse.event import COMPLETE as COMPLETE
 from petstore.sse.event import DEFAULT_TYPE as DEFAULT_TYPE
 from petstore.sse.event import ENDINGS as ENDINGS
 from petstore.sse.event import ERROR as ERROR
+from petstore.sse.event import Dialect as Dialect
 from petstore.sse.event import Draft as Draft
 from petstore.sse.event import Event as Event
 from petstore.sse.event import Form as Form
+from petstore.sse.event import dump as dump
+from petstore.sse.event import encode as encode
+from petstore.sse.event import encode_comment as encode_comment
 from petstore.sse.event_log import EventLog as EventLog
 from petstore.sse.event_log import Transaction as Transaction
 from petstore.sse.feed import Feed as Feed
@@ -36,5 +40,6 @@ from petstore.sse.sql_event_log import SqlEventLog as SqlEventLog
 from petstore.sse.sql_event_log import create_log as create_log
 from petstore.sse.sql_event_log import metadata as metadata
 from petstore.sse.stream import Stream as Stream
-from petstore.sse.stream import Terms as Terms
-from petstore.sse.stream import goodbye as goodbye
+from petstore.sse.subscription import Subscription as Subscription
+from petstore.sse.terms import Terms as Terms
+from petstore.sse.terms import goodbye as goodbye

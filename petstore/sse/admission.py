@@ -5,8 +5,7 @@ place can leak. Nobody who is connected is ever dropped to let another one in: h
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 
 class Admission:
@@ -28,16 +27,15 @@ class Admission:
         limit = self._max_per_holder
         return "too-many" if limit is not None and any(self._held[holder] >= limit for holder in holders) else None
 
-    @contextmanager
-    def place(self, holders: Sequence[str] = ()) -> Iterator[None]:
-        """Hold a place while the stream is open."""
+    def take(self, holders: Sequence[str] = ()) -> None:
+        """Take a place, to be given back when the stream ends."""
         self.open += 1
         self._held.update(holders)
-        try:
-            yield
-        finally:
-            self.open -= 1
-            for holder in holders:
-                self._held[holder] -= 1
-                if not self._held[holder]:
-                    del self._held[holder]
+
+    def give_back(self, holders: Sequence[str] = ()) -> None:
+        """Give back a place that these holders had taken."""
+        self.open -= 1
+        for holder in holders:
+            self._held[holder] -= 1
+            if not self._held[holder]:
+                del self._held[holder]

@@ -9,13 +9,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 
 from petstore.sse.error import LogUnavailable
 from petstore.sse.feed import Feed
-from petstore.sse.lease import Job
 
 LOOK_S = 1.0
 """How often we look whether gunicorn wants the worker to end, which it says by a flag when `max_requests` is reached, and how
@@ -27,10 +26,20 @@ GC_THRESHOLDS = (50_000, 50, 100)
 logger = logging.getLogger(__name__)
 
 
+class Work(Protocol):
+    """What goes on in the background: a job, or something that each worker has for itself. Started once, and stopped once."""
+
+    def start(self) -> None:
+        """Begin, and return at once."""
+
+    def stop(self) -> None:
+        """End what has begun, if anything has."""
+
+
 class Background:
     """The feed and the jobs of one worker, which `start` starts once however often it's called."""
 
-    def __init__(self, feed: Feed, jobs: Sequence[Job]) -> None:
+    def __init__(self, feed: Feed, jobs: Sequence[Work]) -> None:
         self._feed = feed
         self._jobs = jobs
         self._lock = threading.Lock()

@@ -12,7 +12,7 @@ Must not know what an event is about.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import gevent
 from gevent.hub import get_hub
@@ -21,12 +21,9 @@ from petstore.sse.event import Event
 from petstore.sse.observer import Observer
 from petstore.sse.outlet import chunk
 from petstore.sse.selection import Selection
-from petstore.sse.subscription import Group, Subscription
+from petstore.sse.subscription import Group, Subscription, page
 
 logger = logging.getLogger(__name__)
-
-MAX_SLICE = 256 * 1024
-"""Characters of event data that go out as one chunk: a bulk change of large events must not become one of a gigabyte."""
 
 TURN = 256
 """Sends after which everything else in the worker gets its turn: about a millisecond."""
@@ -76,8 +73,10 @@ class Pump:
                 of_group.setdefault(group, []).append(event)
         for group, its_events in of_group.items():
             try:
-                for some in _slices(its_events):
+                done = 0
+                while some := page(its_events[done:]):
                     self._pass_to(group, some)
+                    done += len(some)
             except Exception:
                 # What was not brought must be taken: without this the next pass would send what comes after it.
                 logger.exception("a pass to the streams of %s failed", ", ".join(group.selection.topics))
@@ -120,17 +119,3 @@ class Pump:
             # Its streams will meet the same error, and end with it. The other groups must get their events.
             logger.exception("the filter of a stream of %s failed", ", ".join(group.selection.topics))
             return None
-
-
-def _slices(events: list[Event]) -> Iterator[list[Event]]:
-    """Cut `events` so that no slice has much more than MAX_SLICE characters, unless a single event has."""
-    some: list[Event] = []
-    size = 0
-    for event in events:
-        some.append(event)
-        size += len(event.data)
-        if size >= MAX_SLICE:
-            yield some
-            some, size = [], 0
-    if some:
-        yield some

@@ -15,11 +15,9 @@ Must not know Flask, a request, or what an event is about.
 
 import contextlib
 import logging
-import random
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gevent
@@ -28,17 +26,15 @@ from gevent.hub import get_hub
 from petstore.sse.admission import Admission
 from petstore.sse.cursor import Gap, Opening
 from petstore.sse.error import LogUnavailable
-from petstore.sse.event import PLAIN, Event, Form, encode_comment, encode_control, encode_retry
+from petstore.sse.event import Event, Form, encode_comment, encode_control, encode_start
 from petstore.sse.feed import Feed
 from petstore.sse.heartbeat import Heartbeat
 from petstore.sse.loop import close_own_loop
 from petstore.sse.outlet import Gone, Outlet, chunk, find_outlet
 from petstore.sse.selection import Selection
 from petstore.sse.subscription import Subscription
+from petstore.sse.terms import Terms, goodbye
 from petstore.sse.wakeup import Wakeup
-
-MAX_CHUNK = 256 * 1024
-"""Bytes after which a chunk is sent although more events wait. An event larger than that still goes out whole."""
 
 RETRY_S = 1.0
 """How long a stream waits before it asks again a log that did not answer."""
@@ -47,22 +43,6 @@ HEARTBEAT = encode_comment("heartbeat")
 HEARTBEAT_CHUNK = chunk(HEARTBEAT)
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a server keeps to on all its streams.
-
-    `retry_ms` is what clients are told to wait before they come back, `drain_spread_s` over how many seconds more they are
-    spread when many must come back at once, `stuck_s` how long a client may take nothing while we have something for it, and
-    `failure` the data of the `error` event when a stream fails on our side.
-    """
-
-    heartbeat_s: float = 15.0
-    retry_ms: int = 2000
-    drain_spread_s: float = 5.0
-    stuck_s: float = 60.0
-    failure: Mapping[str, Any] = field(default_factory=lambda: {"title": "Internal Server Error", "status": 500})
 
 
 class Stream:
@@ -90,6 +70,7 @@ class Stream:
         "_outlet",
         "_running",
         "_selection",
+        "_sending",
         "_subscription",
         "_terms",
         "_wakeup",
@@ -113,7 +94,7 @@ class Stream:
         self._selection = selection
         self._cursor = opening.cursor
         gaps = [encode_control("gap", _gap(gap, selection.form, snapshot(gap.topic)), selection.form) for gap in opening.gaps]
-        self._first = b"".join([encode_retry(terms.retry_ms), encode_comment("open"), *gaps])
+        self._first = b"".join([encode_start(terms.retry_ms, "open", selection.form), *gaps])
         self._running = set(selection.topics) - opening.over
         self._connection = connection
         self._chunked = chunked
@@ -124,13 +105,13 @@ class Stream:
         self._left = False
         self._beat_due = False
         self._last_sent = 0.0
-        self._subscription: Subscription | None = None
+        self._sending = 0
         self._heartbeat: Heartbeat | None = None
         self._body: Iterator[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         self._outlet = find_outlet(self._connection, self._chunked, sys._getframe(1), self._terms.stuck_s)
-        self._body = self._admitted()
+        self._body = self._run()
         return self._body
 
     def close(self) -> None:
@@ -138,60 +119,93 @@ class Stream:
         if self._body is not None:
             self._body.close()  # type: ignore[attr-defined]
 
-    def _admitted(self) -> Iterator[bytes]:
-        observer, topics = self._feed.observer, self._selection.topics
+    def _run(self) -> Iterator[bytes]:
         refusal = self._admission.refusal(self._holders)
         if refusal is not None:
-            observer.refused(refusal)
+            self._feed.observer.refused(refusal)
             yield goodbye(self._terms, refusal, self._selection.form)
             return
-        with self._admission.place(self._holders):
-            self._wakeup = Wakeup()
-            # Before the first byte: whatever is appended after a client has seen that must reach it.
-            self._subscription = self._feed.subscribe(self._selection, self._cursor, self._wakeup.wake)
-            begun = time.monotonic()
-            try:
-                observer.opened(topics, self._holders, self._cursor is not None, self._gaps)
-                self._note_sent()
-                yield self._first
-                yield from self._chunks(self._subscription)
-            except Exception:
-                self._cause = "failed"
-                logger.exception("a stream of %s failed", ", ".join(topics))
-                with contextlib.suppress(Gone):
-                    yield from self._write(encode_control("error", self._terms.failure, self._selection.form))
-            finally:
-                self._feed.leave(self._subscription)
-                if self._heartbeat is not None:
-                    self._heartbeat.stop()
-                close_own_loop()
-                observer.ended(topics, self._holders, self._cause, time.monotonic() - begun, self._subscription.sent)
-
-    def _chunks(self, subscription: Subscription) -> Iterator[bytes]:
+        begun = self._begin()
         try:
-            while self._running:
-                # Cleared before we look, so that news which comes while we look wakes us again.
-                self._wakeup.clear()
-                if self._left:
-                    return
-                self._write_rest(subscription)
-                if self._feed.draining:
-                    yield from self._write(goodbye(self._terms, "draining", self._selection.form))
-                    self._cause = "drained"
-                    if self._outlet is not None:
-                        self._outlet.hang_up()
-                    return
-                events = self._take(subscription)
-                if events:
-                    yield from self._send(subscription, events)
-                    gevent.sleep(0)  # A long replay takes turns with everybody else.
-                elif self._beat_due:
-                    yield from self._write(HEARTBEAT)
-                else:
-                    self._park(subscription, RETRY_S if events is None else None)
-            self._cause = "complete"
+            self._feed.observer.opened(self._selection.topics, self._holders, self._cursor is not None, self._gaps)
+            yield self._first
+            if self._outlet is None:
+                while (data := self._next()) is not None:
+                    self._note_sent()
+                    yield data
+            else:
+                self._pour(self._outlet)
         except Gone as gone:
             self._cause = "stuck" if gone.stuck else "left"
+        except Exception:
+            self._cause = "failed"
+            logger.exception("a stream of %s failed", ", ".join(self._selection.topics))
+            last_words = encode_control("error", self._terms.failure, self._selection.form)
+            if self._outlet is None:
+                yield last_words
+            else:
+                with contextlib.suppress(Gone):
+                    self._outlet.write(chunk(last_words))
+        finally:
+            self._end(time.monotonic() - begun)
+
+    def _begin(self) -> float:
+        """Take all that the stream needs, and return the moment."""
+        self._admission.take(self._holders)
+        self._wakeup = Wakeup()
+        try:
+            # Before the first byte: whatever is appended after a client has seen that must reach it.
+            self._subscription = self._feed.subscribe(self._selection, self._cursor, self._wakeup.wake)
+        except BaseException:
+            self._admission.give_back(self._holders)
+            raise
+        self._note_sent()
+        return time.monotonic()
+
+    def _end(self, duration_s: float) -> None:
+        self._admission.give_back(self._holders)
+        self._feed.leave(self._subscription)
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
+        close_own_loop()
+        self._feed.observer.ended(self._selection.topics, self._holders, self._cause, duration_s, self._subscription.sent)
+
+    def _pour(self, outlet: Outlet) -> None:
+        """Send everything through the outlet. A plain loop: a second generator would cost each waiting stream half a KiB."""
+        while (data := self._next()) is not None:
+            self._note_sent()
+            outlet.write(chunk(data))
+        if self._cause == "drained":
+            outlet.hang_up()
+
+    def _next(self) -> bytes | None:
+        """Return what is to be sent next, however long it takes until there is something; None when the stream is over."""
+        subscription = self._subscription
+        replaying = self._count_delivered()
+        while self._running:
+            # Cleared before we look, so that news which comes while we look wakes us again.
+            self._wakeup.clear()
+            if self._left:
+                return None
+            self._write_rest(subscription)
+            if self._feed.draining:
+                self._running.clear()
+                self._cause = "drained"
+                return goodbye(self._terms, "draining", self._selection.form)
+            events = self._take(subscription)
+            if events:
+                if replaying:
+                    gevent.sleep(0)  # A long replay takes turns with everybody else.
+                replaying = True
+                if data := self._frame(events):
+                    return data
+            elif self._beat_due:
+                return HEARTBEAT
+            else:
+                self._park(subscription, RETRY_S if events is None else None)
+        if self._cause == "left":
+            self._cause = "complete"
+        return None
 
     def _take(self, subscription: Subscription) -> list[Event] | None:
         try:
@@ -201,30 +215,19 @@ class Stream:
             logger.warning("a stream of %s waits: %s", ", ".join(self._selection.topics), error)
             return None
 
-    def _send(self, subscription: Subscription, events: list[Event]) -> Iterator[bytes]:
-        frames: list[bytes] = []
-        size = sent = 0
-        for frame in self._selection.frames(events):
-            frames.append(frame)
-            size += len(frame)
-            sent += 1
-            if size >= MAX_CHUNK:
-                yield from self._write(b"".join(frames))
-                frames, size = [], 0
-        if frames:
-            yield from self._write(b"".join(frames))
-        if sent:
-            subscription.sent += sent
-            self._feed.observer.delivered(sent, events[-1].id)
+    def _frame(self, events: list[Event]) -> bytes:
+        frames = self._selection.frames(events)
+        self._sending = len(frames)
         self._running.difference_update(event.topic for event in events if event.ends)
+        return b"".join(frames)
 
-    def _write(self, data: bytes) -> Iterator[bytes]:
-        """Send `data` as one chunk: through the outlet where there is one, otherwise as the next item of the body."""
-        self._note_sent()
-        if self._outlet is None:
-            yield data
-        else:
-            self._outlet.write(chunk(data))
+    def _count_delivered(self) -> bool:
+        """Count the events that `_next` returned last, which are sent by now. Returns whether there were any."""
+        sent, self._sending = self._sending, 0
+        if sent:
+            self._subscription.sent += sent
+            self._feed.observer.delivered(sent, self._subscription.cursor)
+        return sent > 0
 
     def _write_rest(self, subscription: Subscription) -> None:
         if subscription.rest is not None:
@@ -249,11 +252,11 @@ class Stream:
 
     def _sent_at(self) -> float:
         subscription = self._subscription
-        return max(self._last_sent, subscription.group.sent_at) if subscription and subscription.parked else self._last_sent
+        return max(self._last_sent, subscription.group.sent_at) if subscription.parked else self._last_sent
 
     def _beat(self) -> None:
         subscription = self._subscription
-        if subscription is not None and subscription.parked:
+        if subscription.parked:
             if subscription.push(HEARTBEAT_CHUNK, subscription.cursor, 0):
                 self._note_sent()
             elif subscription.rest is None:
@@ -270,12 +273,3 @@ class Stream:
 def _gap(gap: Gap, form: Form, snapshot: str) -> dict[str, Any]:
     data = {"requestedId": gap.requested, "oldestId": gap.oldest_id, "snapshot": snapshot}
     return {"topic": gap.topic, **data} if form.with_topic else data
-
-
-def goodbye(terms: Terms, reason: str, form: Form = PLAIN) -> bytes:
-    """Return the end of a stream that the server can't serve now: when to come back, jittered, and why (`full`, `draining`).
-
-    A browser's EventSource gives up for good on any status but 200, so this is how one is refused.
-    """
-    retry_ms = terms.retry_ms + random.randint(0, int(terms.drain_spread_s * 1000))
-    return encode_retry(retry_ms) + encode_comment("goodbye") + encode_control("goodbye", {"reason": reason}, form)

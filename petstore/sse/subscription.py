@@ -24,6 +24,9 @@ from petstore.sse.selection import Selection
 PAGE = 200
 """Events that a stream takes at once. It bounds the memory of a replay, and the time before others get their turn."""
 
+MAX_PAGE = 256 * 1024
+"""Characters of data after which a page ends although more events wait. An event larger than that still comes whole."""
+
 
 class Source(Protocol):
     """Where a subscription takes events from: the feed."""
@@ -68,7 +71,7 @@ class Subscription:
         group.members.add(self)
 
     def take(self) -> list[Event]:
-        """Return the next events after the cursor, at most PAGE of them, and move the cursor past them.
+        """Return the next events after the cursor, at most a page of them, and move the cursor past them.
 
         An empty list means that there is nothing now. Raises LogUnavailable.
         """
@@ -81,8 +84,9 @@ class Subscription:
             if events is None:
                 events = source.log.read(topics, self.cursor, PAGE)
             if events:
-                self.cursor = events[-1].id
-                return events
+                taken = page(events)
+                self.cursor = taken[-1].id
+                return taken
             # Nothing of ours up to the head: that stretch need not be looked at again.
             self.cursor = max(self.cursor, head)
             if not from_log:
@@ -121,3 +125,13 @@ class Subscription:
             self.rest = memoryview(data)[sent:]  # All that are as slow as this one share the bytes.
         self.wake()
         return False
+
+
+def page(events: list[Event]) -> list[Event]:
+    """Return the first of `events`, as many as may go out as one chunk: a bulk of large ones must not become a gigabyte."""
+    size = 0
+    for count, event in enumerate(events, start=1):
+        size += len(event.data)
+        if size >= MAX_PAGE:
+            return events[:count]
+    return events

@@ -1,6 +1,5 @@
 """Health: the process answers whatever else is wrong; readiness says what keeps new streams out."""
 
-from contextlib import ExitStack
 from pathlib import Path
 
 from flask.testing import FlaskClient
@@ -30,10 +29,10 @@ def test_a_draining_worker_is_not_ready(client: FlaskClient, parts: Services):
 
 
 def test_a_full_worker_is_not_ready_until_a_stream_ends(client: FlaskClient, parts: Services):
-    with ExitStack() as streams:
-        for _ in range(parts.admission.max_streams):
-            streams.enter_context(parts.admission.place())
-        assert_not_ready(client, "full")
+    for _ in range(parts.admission.max_streams):
+        parts.admission.take()
+    assert_not_ready(client, "full")
+    parts.admission.give_back()
     assert client.get("/readyz").status_code == 200
 
 

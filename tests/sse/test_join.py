@@ -248,7 +248,7 @@ def test_nothing_is_lost_doubled_or_reordered_in_any_order_of_things(numbers, pa
         patch.object(petstore.sse.subscription, "PAGE", page),
         patch.object(petstore.sse.feed, "COLLECT", 3),
         patch.object(petstore.sse.pump, "TURN", 1),
-        patch.object(petstore.sse.pump, "MAX_SLICE", 30),
+        patch.object(petstore.sse.subscription, "MAX_PAGE", 30),
         patch.object(petstore.sse.pump, "gevent", turns),
     ):
         world.arrive()

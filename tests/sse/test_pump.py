@@ -183,7 +183,7 @@ def test_a_socket_that_takes_nothing_is_left_to_its_stream_with_all_of_it(pump, 
 
 
 def test_a_bulk_of_large_events_goes_out_in_slices(pump, place, monkeypatch):
-    monkeypatch.setattr(petstore.sse.pump, "MAX_SLICE", 100)
+    monkeypatch.setattr(petstore.sse.subscription, "MAX_PAGE", 100)
     one = place()
     events = [event(id, text="x" * 60) for id in range(11, 16)]
     pump.pass_on(events)
@@ -192,7 +192,7 @@ def test_a_bulk_of_large_events_goes_out_in_slices(pump, place, monkeypatch):
 
 
 def test_an_event_of_any_size_goes_out_whole(pump, place, monkeypatch):
-    monkeypatch.setattr(petstore.sse.pump, "MAX_SLICE", 100)
+    monkeypatch.setattr(petstore.sse.subscription, "MAX_PAGE", 100)
     one = place()
     pump.pass_on([event(11, text="x" * 1000), event(12)])
     assert one.socket.sent == sent(event(11, text="x" * 1000)) + sent(event(12))

@@ -326,7 +326,7 @@ class TestCuts:
     def test_streams_that_are_cut_anywhere_go_on_where_they_were(self, read, append, log, monkeypatch):
         monkeypatch.setattr(petstore.sse.feed, "Ring", partial(Ring, max_events=5))
         monkeypatch.setattr(petstore.sse.subscription, "PAGE", 4)
-        monkeypatch.setattr(petstore.sse.stream, "MAX_CHUNK", 100)
+        monkeypatch.setattr(petstore.sse.subscription, "MAX_PAGE", 100)
 
         def write(topic: str) -> None:
             for n in range(80):

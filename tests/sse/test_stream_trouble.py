@@ -94,7 +94,7 @@ class TestAFilterThatFails:
 
 class TestChunks:
     def test_one_never_holds_a_part_of_an_event(self, read, log, monkeypatch):
-        monkeypatch.setattr(petstore.sse.stream, "MAX_CHUNK", 1000)
+        monkeypatch.setattr(petstore.sse.subscription, "MAX_PAGE", 1000)
         drafts = [Draft("a", "news", {"n": n, "text": "x" * (n * 37 % 900)}) for n in range(100)]
         events = log.write(lambda transaction: transaction.append([*drafts, Draft("a", COMPLETE, {})]))
         reader, chunks = read(FROM_THE_START), []
@@ -108,7 +108,7 @@ class TestChunks:
         assert b"".join(chunks) == b"".join(event.encode(Form()) for event in events)
 
     def test_an_event_of_any_size_is_one_chunk(self, read, append, monkeypatch):
-        monkeypatch.setattr(petstore.sse.stream, "MAX_CHUNK", 1000)
+        monkeypatch.setattr(petstore.sse.subscription, "MAX_PAGE", 1000)
         small, large = append(), append(text="x" * 3_000_000)
         reader = read(FROM_THE_START)
         reader.next()
@@ -192,7 +192,7 @@ class TestWhatIsLeft:
         stream = Stream(
             feed,
             admission,
-            petstore.sse.stream.Terms(heartbeat_s=0.01),
+            petstore.sse.Terms(heartbeat_s=0.01),
             Selection(("a",)),
             FROM_NOW,
             str,
@@ -220,7 +220,7 @@ class TestWhatIsLeft:
         return Stream(
             feed,
             admission,
-            petstore.sse.stream.Terms(heartbeat_s=0.01),
+            petstore.sse.Terms(heartbeat_s=0.01),
             Selection(("a",)),
             FROM_NOW,
             str,

@@ -1,0 +1,231 @@
+"""The index of one shop in one worker: its pets and its customers' interest in memory, kept as fresh as the event log.
+
+Read in slices, in threads off the event loop, when the worker starts or at the first use. From then on each event of the
+inventory changes one number. What has no events is looked for now and then: new pets and changed traits, likes and
+purchases. `catch_up` brings stock and prices to a given id of the log, so that whoever has seen a change isn't offered
+what it took away.
+
+The thread (a greenlet under gevent) belongs to this object; `stop` ends it. Must not know what is recommended.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+from gevent import get_hub
+from gevent.event import Event as Signal
+from sqlalchemy import Connection
+
+from petstore.ai.features import DIMENSIONS, Vector, Vectors, vectors
+from petstore.ai.interest import Interest, Pairs, collect
+from petstore.ai.table import Columns, PetTable
+from petstore.shop import (
+    FIRST_KEY,
+    INVENTORY_TOPIC,
+    LAST_ID,
+    Offer,
+    Pair,
+    bought_pairs,
+    changed_offers,
+    count_offers,
+    find_offers,
+    liked_pairs,
+    newest_offers,
+)
+from petstore.sse import Event, EventLog, Feed, LogUnavailable, Selection, Subscription, close_own_loop
+
+T = TypeVar("T")
+
+MAX_PETS = 250_000
+"""Pets that the index holds, the newest of them: about 180 MB."""
+
+SLICE = 250
+"""Pets read at once. Their reading holds Python's lock for some 3 ms, with a rest after each."""
+
+PAIRS_SLICE = 1000
+REST_S = 0.002
+
+LOOK_S = 15.0
+"""How often changes without events are looked for, at the most; at a cost of 1 % of a core."""
+
+LOOK_SHARE = 0.01
+
+OVERLAP_US = 30_000_000
+"""How far a look reaches back before the last one: a change is dated before it's committed, and may wait for its turn."""
+
+COALESCE_S = 0.05
+"""How long events gather before they're applied, when nobody asks."""
+
+logger = logging.getLogger(__name__)
+
+
+class PetIndex:
+    """See the module. `table` and `interest` may be replaced by newer ones at any time; `catch_up` comes first."""
+
+    def __init__(self, log: EventLog, feed: Feed) -> None:
+        self.table = PetTable()
+        self.interest = Interest(Pairs({}), self.table.columns.species)
+        self.usual: Vector = np.zeros(DIMENSIONS, np.float32)
+        """The mean of all vectors: how common each trait is here."""
+
+        self._log = log
+        self._feed = feed
+        self._news = Signal()
+        self._subscription: Subscription | None = None
+        self._looked_at = 0
+        self._reading = threading.Lock()
+        self._changing = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Build the index in the background and keep it fresh."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="pet index", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopping.set()
+        self._news.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._subscription is not None:
+            self._feed.leave(self._subscription)
+
+    def catch_up(self, head: int) -> None:
+        """Apply all events up to `head`, after building the index if it's needed. Raises LogUnavailable."""
+        if not self._looked_at:
+            with self._reading:
+                if not self._looked_at:
+                    self._build()
+        with self._changing:
+            cursor = self._take()
+            # Committed, but not yet seen by the feed of this worker, which will bring it again.
+            while cursor < head and (events := self._log.read((INVENTORY_TOPIC,), cursor, SLICE)):
+                self._apply(events)
+                cursor = events[-1].id
+
+    def look(self) -> None:
+        """Look for new pets, changed traits, likes and purchases. Raises LogUnavailable."""
+        with self._reading:
+            if not self._looked_at:
+                self._build()
+                return
+            since, self._looked_at = self._looked_at - OVERLAP_US, _now()
+            above = ""
+            while found := self._read(lambda connection: changed_offers(connection, since, above, SLICE)):  # noqa: B023
+                with self._changing:
+                    self.table.put(*found)
+                above = found[0][-1].pet_id
+            if min(self._log.query(count_offers), MAX_PETS) != len(self.table):
+                self._build()  # Pets that were brought in with an old date, or taken away.
+            else:
+                self.interest, self.usual = self._digest(self.table)
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                begun = time.monotonic()
+                try:
+                    self.look()
+                except LogUnavailable as error:
+                    logger.warning("the pet index waits: %s", error)
+                except Exception:
+                    # Recommendations go on with what there is, and ours is tried again.
+                    logger.exception("the pet index failed and goes on")
+                now = time.monotonic()
+                self._follow(now + max(LOOK_S, (now - begun) / LOOK_SHARE))
+        finally:
+            close_own_loop()
+
+    def _follow(self, until: float) -> None:
+        """Apply what the feed brings until it's time to look again."""
+        while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
+            if self._news.wait(left):
+                self._stopping.wait(COALESCE_S)
+                try:
+                    with self._changing:
+                        self._take()
+                except LogUnavailable as error:
+                    logger.warning("the pet index waits: %s", error)
+
+    def _build(self) -> None:
+        """Read everything into a new table, beside the one in use."""
+        if self._subscription is None:
+            # Before the first row is read: what changes meanwhile will be applied over what was read.
+            self._subscription = self._feed.subscribe(Selection((INVENTORY_TOPIC,)), None, self._news.set)
+        looked_at, table, below = _now(), PetTable(), LAST_ID
+        while len(table) < MAX_PETS and (
+            found := self._read(lambda connection: newest_offers(connection, below, SLICE))  # noqa: B023
+        ):
+            table.put(*found)
+            below = found[0][-1].pet_id
+        interest, usual = self._digest(table)
+        with self._changing:
+            # What was applied to the old table since it was read must be applied to this one too.
+            self._subscription.cursor = min(self._subscription.cursor, table.oldest())
+            self.table, self.interest, self.usual, self._looked_at = table, interest, usual, looked_at
+
+    def _read(self, read: Callable[[Connection], list[Offer]]) -> tuple[list[Offer], Vectors, int] | None:
+        """Read a slice and make its vectors, in a thread of the log's, and rest. None when there are no more."""
+
+        def work(connection: Connection) -> tuple[list[Offer], Vectors, int] | None:
+            offers = read(connection)
+            return (offers, _vectors(offers), self._log.head(connection)) if offers else None
+
+        return self._rested(self._log.query(work))
+
+    def _digest(self, table: PetTable) -> tuple[Interest, Vector]:
+        """Read the customers' interest, and work out what concerns all pets."""
+        pairs = Pairs(table.places)
+        reads = {"liked": liked_pairs, "bought": bought_pairs}
+
+        def read(what: str, key: tuple[str, str]) -> list[Pair]:
+            return self._rested(self._log.query(lambda connection: reads[what](connection, key, PAIRS_SLICE)))
+
+        def digest(columns: Columns) -> tuple[Interest, Vector]:
+            return Interest(pairs, columns.species), columns.vectors.mean(axis=0)
+
+        collect(read, pairs, FIRST_KEY)
+        digested: tuple[Interest, Vector] = get_hub().threadpool.apply(digest, (table.columns,))
+        return digested
+
+    def _rested(self, result: T) -> T:
+        self._stopping.wait(REST_S)
+        return result
+
+    def _take(self) -> int:
+        """Apply what the feed has, and return the id up to which that was."""
+        assert self._subscription is not None
+        self._news.clear()
+        while events := self._subscription.take():
+            self._apply(events)
+            time.sleep(0)  # Under gevent: let others have their turn.
+        return self._subscription.cursor
+
+    def _apply(self, events: Sequence[Event]) -> None:
+        table, unknown = self.table, []
+        for event in events:
+            data = event.value()
+            place = table.places.get(data["petId"])
+            if place is None:
+                unknown.append(data["petId"])
+            elif event.type == "stock-change":
+                table.set_stock(place, data["newStock"], event.id)
+            elif event.type == "price-change":
+                table.set_price(place, round(data["newPrice"] * 100), event.id)
+        # One that is new, or older than the newest that fit.
+        if unknown and len(table) < MAX_PETS and (found := self._read(lambda connection: find_offers(connection, unknown))):
+            table.put(*found)
+
+
+def _vectors(offers: Sequence[Offer]) -> Vectors:
+    return vectors([offer.kind for offer in offers], [offer.price_cents for offer in offers])
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
