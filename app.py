@@ -26,6 +26,7 @@ from petstore.ai import (
     Recommending,
     RunKind,
     Runs,
+    Sweep,
 )
 from petstore.api.metrics import Metrics
 from petstore.api.problem import describe
@@ -56,7 +57,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     feed = Feed(log, audience)
     index = PetIndex(log, feed)
     engine = EMBEDDED if settings.llm_model is None else MODEL
-    runs = Runs(log, feed, generations(settings, log, index), engine, metrics, settings.retention_h * 3600, settings.run_lease_s)
+    runs = Runs(log, feed, generations(settings, log, index), engine, metrics, settings.run_lease_s)
     terms = Terms(settings.heartbeat_s, settings.retry_ms, settings.drain_spread_s, settings.stuck_s, describe(500))
     app.extensions["petstore"] = Services(
         settings, log, feed, Admission(places(settings), settings.max_streams_per_client), terms, runs, audience
@@ -105,7 +106,7 @@ def jobs(settings: Settings, log: EventLog, runs: Runs) -> list[Job]:
     found = [
         Job(log, "fulfilment", Fulfilment(log, settings.fulfilment_step_s).advance),
         Job(log, "retention", Retention(log, settings.retention_h * 3600).trim),
-        Job(log, "runs", runs.sweep),
+        Job(log, "runs", Sweep(log, runs, settings.retention_h * 3600).sweep),
     ]
     if settings.demo:
         demo = Demo(log, settings.fulfilment_step_s)

@@ -31,3 +31,4 @@ from petstore.ai.run import Run as Run
 from petstore.ai.run import RunKind as RunKind
 from petstore.ai.run import RunStatus as RunStatus
 from petstore.ai.runs import Runs as Runs
+from petstore.ai.sweep import Sweep as Sweep

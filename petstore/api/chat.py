@@ -58,7 +58,7 @@ def create_completion() -> Response:
     completion = _completion(run, body)
     if body.stream:
         selection = Selection((run.topic,), Form(dialect=completion))
-        response = stream_response(selection, Opening(0), lambda _: url_for("runs.get_one", run_id=run.id), holders)
+        response = stream_response(selection, Opening(run.beginning), lambda _: url_for("runs.get_one", run_id=run.id), holders)
     else:
         response = _whole(run, completion, parts.audience.collect(parts.feed, run.topic, TIMEOUT_S))
     response.headers["Link"] = f'<{url_for("runs.get_one", run_id=run.id)}>; rel="monitor"'

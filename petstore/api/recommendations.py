@@ -45,14 +45,16 @@ def get_recommendations() -> Response:
 
 def _find_run(customer_id: str, asked: Requested | None) -> tuple[Run, Opening]:
     """Return the run that holds the id which the client has, and where to go on; otherwise a run to begin with."""
-    log, runs = services().log, services().runs
+    log, runs, ring = services().log, services().runs, services().feed.ring
     if asked is None or not asked.held:
-        return runs.join(customer_id), Opening(0)
+        run = runs.join(customer_id)
+        return run, Opening(run.beginning)
     topic = None if asked.id is None else log.topic_of(asked.id)
-    run = None if topic is None else runs.find(topic)
+    held = None if topic is None else runs.find(topic)
     # Of one that has failed nothing follows: who asks again wants another one.
-    if run is not None and run.customer_id == customer_id and run.status is not RunStatus.FAILED:
-        runs.rejoin(run)
-        return run, open_at(log, (run.topic,), asked, 0, services().feed.ring)
+    if held is not None and held.customer_id == customer_id and held.status is not RunStatus.FAILED:
+        runs.rejoin(held)
+        return held, open_at(log, (held.topic,), asked, 0, ring)
     run = runs.join(customer_id)
-    return run, Opening(0, (Gap(run.topic, asked.text if asked.id is None else asked.id, None),))
+    gap = Gap(run.topic, asked.text if asked.id is None else asked.id, None)
+    return run, Opening(run.beginning, (gap,))

@@ -32,7 +32,7 @@ def test_an_allowed_origin_may_read_answers_and_problems_alike(make_app: Callabl
     response = client.get(path, headers={"Origin": SHOP})
     assert cors(response) == {
         "Access-Control-Allow-Origin": SHOP,
-        "Access-Control-Expose-Headers": "Location, Retry-After",
+        "Access-Control-Expose-Headers": "Link, Location, Retry-After",
     }
     assert response.headers["Vary"] == "Origin"
 
@@ -71,6 +71,7 @@ def test_a_preflight_is_told_what_may_be_sent(make_app: Callable[..., Flask], pa
         "Authorization",
         "Cache-Control",
         "Content-Type",
+        "Idempotency-Key",
         "Last-Event-ID",
     }
     assert response.headers["Access-Control-Max-Age"] == "600"
