@@ -47,7 +47,15 @@ def make_app(seeded: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
 
     yield make
     for app in made:
-        app.extensions["petstore"].log.close()
+        close(app.extensions["petstore"])
+
+
+def close(parts: Services) -> None:
+    """End the feed, if a test has started it, and what it follows."""
+    parts.feed._stopping = True
+    parts.log._doorbell.ring()  # type: ignore[attr-defined]  # Otherwise it would sleep on for a second.
+    parts.feed.stop()
+    parts.log.close()
 
 
 @pytest.fixture
