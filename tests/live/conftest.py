@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,10 +17,12 @@ pytest.register_assert_rewrite("tests.live.client", "tests.live.server", "tests.
 from petstore.migrations import migrate
 from petstore.shop import seed_shop
 from petstore.sse import SqlEventLog
+from tests.ai.model_server import ModelServer
 from tests.live.server import Server
 from tests.live.shop import BUDDY, FLUFFY, change_many
 
 Start = Callable[..., Server]
+Behind = Callable[..., tuple[Server, ModelServer]]
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +63,23 @@ def full_shop(seeded: Path, directory: Path, **settings: object) -> Iterator[Ser
         yield server.wait_until_ready()
     finally:
         server.close()
+
+
+@pytest.fixture
+def behind(start: Callable[..., Server]) -> Iterator[Behind]:
+    """Starts a server with a model behind it that follows a script."""
+    models: list[ModelServer] = []
+
+    def begin(script: Any, **settings: Any) -> tuple[Server, ModelServer]:
+        model = ModelServer(script)
+        model.__enter__()
+        models.append(model)
+        named = {"PETSTORE_LLM_MODEL": "test", "OPENAI_BASE_URL": model.url, "PETSTORE_LLM_SILENCE_S": 30}
+        return start(**{**named, "PETSTORE_HEARTBEAT_S": 1, **settings}), model
+
+    yield begin
+    for model in models:
+        model.stop()
 
 
 @pytest.hookimpl(wrapper=True)
