@@ -60,9 +60,7 @@ def test_the_openai_package_streams(client: openai.OpenAI):
 
 def test_the_openai_package_s_own_helper_streams(client: openai.OpenAI):
     with client.chat.completions.stream(model="pet-advisor-1", messages=QUESTION) as stream:
-        types = [event.type for event in stream]
-        assert "content.delta" in types
-        assert types[-1] != "error"
+        assert "content.delta" in [event.type for event in stream]
         assert "cat" in (stream.get_final_completion().choices[0].message.content or "")
 
 
@@ -71,12 +69,17 @@ def test_the_openai_package_raises_its_own_errors(client: openai.OpenAI, stream:
     with pytest.raises(openai.NotFoundError) as missing:
         client.chat.completions.create(model="gpt-5", messages=QUESTION, stream=stream)
     assert missing.value.code == "model_not_found"
-    for change_ in ({"messages": []}, {"max_tokens": 0}, {"messages": [{"role": "user", "content": "x" * 200_000}]}):
-        wanted: dict[str, Any] = {"model": "pet-advisor-1", "messages": QUESTION, "stream": stream} | change_
+    bad: list[dict[str, Any]] = [
+        {"messages": []},
+        {"max_tokens": 0},
+        {"messages": [{"role": "user", "content": "x" * 200_000}]},
+    ]
+    for mistake in bad:
+        wanted: dict[str, Any] = {"model": "pet-advisor-1", "messages": QUESTION, "stream": stream} | mistake
         with pytest.raises(openai.UnprocessableEntityError) as refused:
             client.chat.completions.create(**wanted)
         assert refused.value.code == "out_of_range"
-        assert refused.value.param in change_
+        assert refused.value.param in mistake
 
 
 def test_pieces_come_as_the_model_makes_them_and_heartbeats_between_disturb_nobody(behind: Behind):
