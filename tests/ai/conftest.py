@@ -1,14 +1,41 @@
-"""Models behind real servers, and halts that end with the test."""
+"""An index on a real, seeded database, and the recommender that uses it; models behind real servers."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 
+from petstore.ai import EmbeddedRecommender, PetIndex
 from petstore.ai.model import Model
+from petstore.sse import Draft, EventLog, Feed
 from tests.ai.model_server import ModelServer, Script
 
 Serve = Callable[..., tuple[ModelServer, Model]]
+
+
+@pytest.fixture
+def feed(log: EventLog) -> Iterator[Feed]:
+    feed = Feed(log)
+    yield feed
+    stopping = threading.Thread(target=feed.stop)
+    stopping.start()
+    # It would notice within a second, if nothing happened.
+    log.write(lambda transaction: transaction.append([Draft("tests", "over", {})]))
+    stopping.join()
+
+
+@pytest.fixture
+def index(log: EventLog, feed: Feed) -> Iterator[PetIndex]:
+    """Not started: it reads when it's asked."""
+    index = PetIndex(log, feed)
+    yield index
+    index.stop()
+
+
+@pytest.fixture
+def recommender(log: EventLog, index: PetIndex) -> EmbeddedRecommender:
+    return EmbeddedRecommender(log, index)
 
 
 @pytest.fixture
