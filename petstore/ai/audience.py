@@ -33,13 +33,13 @@ class Audience:
         for run_id in _runs(topics):
             self._leave(run_id, early=cause != "complete")
 
-    def collect(self, feed: Feed, topic: str, timeout_s: float) -> list[Event]:
+    def collect(self, feed: Feed, topic: str, timeout_s: float, wanted: Callable[[], bool]) -> list[Event]:
         """Return all events of a run, as `Feed.collect` does, whose client counts as being there. Raises LogUnavailable."""
         events: list[Event] = []
         (run_id,) = _runs((topic,))
         self._come(run_id)
         try:
-            events = feed.collect(topic, timeout_s)
+            events = feed.collect(topic, timeout_s, wanted)
         finally:
             self._leave(run_id, early=not (events and events[-1].ends))
         return events

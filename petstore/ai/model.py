@@ -79,7 +79,9 @@ class Model:
                 return (yield from _follow(call.stream, halt, max_tokens))
             except (openai.OpenAIError, ValueError, LookupError, AttributeError, TypeError, OSError, RuntimeError) as error:
                 # Not only its own: of what a server may say that isn't the protocol, the package lets much through.
-                raise EngineFailed(MODEL, f"{type(error).__name__}: {str(error)[:300]}") from error
+                # What a server says may hold anything, and some quote the key.
+                said = str(error).replace(self._api_key, "***")
+                raise EngineFailed(MODEL, f"{type(error).__name__}: {said[:300]!r}") from error
 
     def _client(self) -> openai.OpenAI:
         timeout = openai.Timeout(self.silence_s, connect=min(CONNECT_S, self.silence_s))

@@ -25,6 +25,9 @@ from petstore.sse import Draft, EventLog, Feed, LogUnavailable, Selection, Trans
 DEFAULT_LIMIT = 10
 """Recommendations of a run that asks for no number."""
 
+MAX_CALLS = 100
+"""Runs that one process has made by a model at once: each is paid for. The embedded engines make what comes on top of that."""
+
 DELETED = "it was deleted"
 
 PAGE = 10_000
@@ -164,7 +167,8 @@ class Runs:
     ) -> Run:
         moment = now()
         until = moment + lease + (self._slack() if watched else 0)
-        return Run(new_id(), kind, customer_id, request, engine or self._engine, RunStatus.RUNNING, 0, lease, until, moment)
+        made_by = EMBEDDED if len(self._making) >= MAX_CALLS else engine or self._engine
+        return Run(new_id(), kind, customer_id, request, made_by, RunStatus.RUNNING, 0, lease, until, moment)
 
     def _begin(self, run: Run, key: str | None, *, join: bool) -> Run:
         production = self._produce(run, self._generates[run.kind](run, ()))

@@ -15,10 +15,10 @@ from petstore.api.caller import caller_id, idempotency_key
 from petstore.api.chat_body import ChatBody
 from petstore.api.chat_wire import Completion
 from petstore.api.error import RunFailed
-from petstore.api.event_stream import admit_stream, stream_response
+from petstore.api.event_stream import admit_stream, stream_response, wait_for_end
 from petstore.api.problem import CONTENT_TYPE
 from petstore.api.services import services
-from petstore.sse import COMPLETE, ERROR, Event, Form, Opening, Selection
+from petstore.sse import COMPLETE, Event, Form, Opening, Selection
 
 blueprint = Blueprint("chat", __name__, url_prefix="/v1")
 
@@ -60,7 +60,7 @@ def create_completion() -> Response:
         selection = Selection((run.topic,), Form(dialect=completion))
         response = stream_response(selection, Opening(run.beginning), lambda _: url_for("runs.get_one", run_id=run.id), holders)
     else:
-        response = _whole(run, completion, parts.audience.collect(parts.feed, run.topic, TIMEOUT_S))
+        response = _whole(run, completion, wait_for_end(run.topic, TIMEOUT_S))
     response.headers["Link"] = f'<{url_for("runs.get_one", run_id=run.id)}>; rel="monitor"'
     return response
 
@@ -113,7 +113,7 @@ def _completion(run: Run, body: ChatBody) -> Completion:
 def _whole(run: Run, completion: Completion, events: list[Event]) -> Response:
     last = events[-1] if events else None
     if last is None or last.type != COMPLETE or "finishReason" not in last.value():
-        raise RunFailed(run.id, retryable=last is not None and last.type == ERROR)
+        raise RunFailed(run.id, retryable=last is None or last.type != COMPLETE)
     return jsonify(completion.render(text_of(events), last.value()))
 
 

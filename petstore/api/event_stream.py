@@ -3,6 +3,7 @@
 Must not know which streams there are.
 """
 
+import socket
 import ssl
 from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
@@ -17,7 +18,7 @@ from petstore.api.parameter import choice
 from petstore.api.problem import problem
 from petstore.api.resume import requested
 from petstore.api.services import services
-from petstore.sse import Form, Opening, Selection, Stream, goodbye, open_at
+from petstore.sse import Event, Form, Opening, Selection, Stream, goodbye, open_at
 
 CONTENT_TYPE = "text/event-stream"
 
@@ -80,6 +81,28 @@ def stream_response(selection: Selection, opening: Opening, snapshot: Callable[[
     # The server keeps the environ for as long as the stream lasts; of what Flask has put in, nobody needs anything.
     request.environ.pop("werkzeug.request", None)
     return _response(stream)
+
+
+def wait_for_end(topic: str, timeout_s: float) -> list[Event]:
+    """Return all events of a run for a client that wants the whole; not the last one, if it takes too long or the client leaves.
+
+    A server that is about to end waits for nobody either.
+    """
+    parts, connection = services(), _connection()
+    return parts.audience.collect(parts.feed, topic, timeout_s, lambda: not parts.feed.draining and is_there(connection))
+
+
+def is_there(connection: Any) -> bool:
+    """Say whether a client that waits for an answer has not hung up, as far as its socket tells."""
+    connection = getattr(connection, "_sock", connection)
+    if connection is None:
+        return True
+    try:
+        return bool(connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 def head_response() -> Response:

@@ -7,7 +7,14 @@ from flask import Blueprint, Response, jsonify, request, url_for
 
 from petstore.ai import RECOMMENDATION, Run, RunStatus
 from petstore.api.error import RunFailed
-from petstore.api.event_stream import accept_event_stream, admit_stream, head_response, requested_form, stream_response
+from petstore.api.event_stream import (
+    accept_event_stream,
+    admit_stream,
+    head_response,
+    requested_form,
+    stream_response,
+    wait_for_end,
+)
 from petstore.api.parameter import customer_identifier
 from petstore.api.resume import requested
 from petstore.api.services import services
@@ -36,9 +43,9 @@ def stream_recommendations() -> Response:
 def get_recommendations() -> Response:
     """Return all recommendations of a run at once, with the id after which its stream has nothing more."""
     run = services().runs.join(customer_identifier("userId"))
-    events = services().audience.collect(services().feed, run.topic, TIMEOUT_S)
+    events = wait_for_end(run.topic, TIMEOUT_S)
     if not events or events[-1].type != COMPLETE:
-        raise RunFailed(run.id, retryable=bool(events) and events[-1].ends)
+        raise RunFailed(run.id, retryable=True)
     picks = [event.value() for event in events if event.type == RECOMMENDATION]
     return jsonify(data=picks, **events[-1].value(), topic=run.topic, lastEventId=events[-1].id)
 

@@ -68,8 +68,10 @@ class Feed:
         with self._lock:
             self.pump.leave(subscription)
 
-    def collect(self, topic: str, timeout_s: float) -> list[Event]:
-        """Return all events of a topic, waiting for the one that ends it; without that one after `timeout_s` seconds.
+    def collect(self, topic: str, timeout_s: float, wanted: Callable[[], bool] = lambda: True) -> list[Event]:
+        """Return all events of a topic, waiting for the one that ends it.
+
+        Without that one after `timeout_s` seconds, or when `wanted`, which is asked every second, says that nobody waits any more.
 
         Raises LogUnavailable.
         """
@@ -82,8 +84,8 @@ class Feed:
                 news.clear()
                 taken = subscription.take()
                 collected += taken
-                if not taken:
-                    news.wait(until - time.monotonic())
+                if not taken and not news.wait(min(POLL_S, until - time.monotonic())) and not wanted():
+                    break
         finally:
             self.leave(subscription)
             close_own_loop()

@@ -9,6 +9,7 @@ from petstore.ai import (
     Advisor,
     Chatting,
     EmbeddedRecommender,
+    Generate,
     Message,
     Question,
     Recommending,
@@ -49,7 +50,10 @@ def meter() -> Count:
 
 @pytest.fixture
 def runs(log: EventLog, feed: Feed, recommender: EmbeddedRecommender, meter: Count) -> Runs:
-    generates = {RunKind.RECOMMENDATIONS: Recommending(log, recommender), RunKind.CHAT: Chatting(Advisor(log, str))}
+    generates: dict[RunKind, Generate] = {
+        RunKind.RECOMMENDATIONS: Recommending(log, recommender),
+        RunKind.CHAT: Chatting(Advisor(log, str)),
+    }
     return Runs(log, feed, generates, EMBEDDED, meter, lease_s=60)
 
 

@@ -1,5 +1,6 @@
 """Chat with the real `openai` package against a real server, and with a real model server behind that."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -111,6 +112,23 @@ def test_a_client_that_leaves_stops_the_call_of_the_model_at_once(behind: Behind
         print(f"hung up after {(time.monotonic() - left_at) * 1000:.0f} ms")
         assert time.monotonic() - left_at < 2
     wait_until(lambda: 'status="STOPPED"' in ask(server, "GET", "/metrics").body.decode(), "the runs have stopped")
+
+
+def test_who_leaves_without_a_stream_is_noticed_too(behind: Behind):
+    server, model = behind(say("One moment", Silence()), workers=1)
+    content = b'{"messages": [{"role": "user", "content": "hello"}]}'
+    waiting = Exchange(server.address, CHAT, JSON, method="POST", content=content, wait=False)
+    model.wait_for_calls(1)
+    waiting.close()
+    model.wait_until_hung_up()
+    waiting = Exchange(server.address, CHAT, JSON, method="POST", content=content, wait=False)
+    model.wait_for_calls(2)
+    begun = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    with waiting:
+        assert waiting.read_head().status == 503, "nobody is kept waiting by a server that ends"
+    assert server.process.wait(20) == 0
+    print(f"gone after {time.monotonic() - begun:.1f} s")
 
 
 def test_a_call_that_waits_for_its_first_byte_is_stopped_too(behind: Behind):
