@@ -80,6 +80,8 @@ class ModelServer:
         self.script = script
         self.calls: list[dict[str, Any]] = []
         self.hung_up = 0
+        self._answering = 0
+        self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -90,6 +92,11 @@ class ModelServer:
     def url(self) -> str:
         """What OPENAI_BASE_URL is set to."""
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def follow(self, script: Script) -> None:
+        """Follow another script from now on, and forget what there was, once nobody is being answered any more."""
+        self._wait(lambda: not self._answering, "nobody is being answered")
+        self.script, self.calls, self.hung_up = script, [], 0
 
     def wait_for_calls(self, count: int) -> None:
         """Return when so many calls have come."""
@@ -131,20 +138,30 @@ class ModelServer:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                server.calls.append(body)
-                try:
-                    server.play(self, body)
-                except (ConnectionError, TimeoutError):
-                    server.hung_up += 1
-                    self.close_connection = True
+                server.answer(self, body)
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
         return Handler
 
-    def play(self, handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
-        """Answer one call."""
+    def answer(self, handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
+        """Answer one call, and note it."""
+        with self._lock:
+            self.calls.append(body)
+            self._answering += 1
+        hung_up = 0
+        try:
+            self._play(handler, body)
+        except (ConnectionError, TimeoutError):
+            hung_up = 1
+            handler.close_connection = True
+        finally:
+            with self._lock:
+                self.hung_up += hung_up
+                self._answering -= 1
+
+    def _play(self, handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
         answer = Answer(handler, body)
         for step in self.script(body):
             if isinstance(step, Refusal):

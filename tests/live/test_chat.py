@@ -11,7 +11,7 @@ from openai.types.chat import ChatCompletionChunk
 
 from tests.ai.model_server import Silence, say
 from tests.live.client import Exchange
-from tests.live.conftest import Behind
+from tests.live.conftest import Behind, Patient
 from tests.live.server import Server, wait_until
 from tests.live.shop import JSON, ask, change, get, new_stock
 
@@ -101,8 +101,9 @@ def test_pieces_come_as_the_model_makes_them_and_heartbeats_between_disturb_nobo
 
 
 @pytest.mark.parametrize("leave", [Exchange.close, Exchange.cut], ids=["close", "reset"])
-def test_a_client_that_leaves_stops_the_call_of_the_model_at_once(behind: Behind, leave: Callable[[Exchange], None]):
-    server, model = behind(say("One moment", Silence()), workers=1, PETSTORE_HEARTBEAT_S=15)
+def test_a_client_that_leaves_stops_the_call_of_the_model_at_once(patient: Patient, leave: Callable[[Exchange], None]):
+    server, model = patient
+    model.follow(say("One moment", Silence()))
     for number in range(1, 4):
         stream = Exchange(server.address, CHAT, JSON, method="POST", content=BODY)
         stream.read_until(lambda stream=stream: b"One moment" in stream.body)  # type: ignore[misc]
@@ -131,8 +132,9 @@ def test_who_leaves_without_a_stream_is_noticed_too(behind: Behind):
     print(f"gone after {time.monotonic() - begun:.1f} s")
 
 
-def test_a_call_that_waits_for_its_first_byte_is_stopped_too(behind: Behind):
-    server, model = behind(say(Silence()), workers=1, PETSTORE_HEARTBEAT_S=15)
+def test_a_call_that_waits_for_its_first_byte_is_stopped_too(patient: Patient):
+    server, model = patient
+    model.follow(say(Silence()))
     stream = Exchange(server.address, CHAT, JSON, method="POST", content=BODY)
     model.wait_for_calls(1)
     left_at = time.monotonic()
@@ -141,8 +143,9 @@ def test_a_call_that_waits_for_its_first_byte_is_stopped_too(behind: Behind):
     assert time.monotonic() - left_at < 2
 
 
-def test_calls_that_wait_stop_nobody_else(behind: Behind):
-    server, model = behind(say(Silence()), workers=1)
+def test_calls_that_wait_stop_nobody_else(patient: Patient):
+    server, model = patient
+    model.follow(say(Silence()))
     streams = [Exchange(server.address, CHAT, JSON, method="POST", content=BODY) for _ in range(20)]
     model.wait_for_calls(20)
     with Exchange(server.address, "/v1/inventory/stream") as inventory:

@@ -11,7 +11,7 @@ import pytest
 from petstore.sse import Received
 from tests.ai.model_server import Silence, Step, Text, picks, say
 from tests.live.client import Exchange
-from tests.live.conftest import Behind
+from tests.live.conftest import Behind, Patient
 from tests.live.measure import metric
 from tests.live.server import Server, wait_until
 from tests.live.shop import ask, data, get
@@ -61,8 +61,9 @@ class Browser:
             return stream.ended
 
 
-def test_a_page_that_is_reloaded_three_times_during_one_run_pays_for_one(behind: Behind):
-    server, model = behind(slowly)
+def test_a_page_that_is_reloaded_three_times_during_one_run_pays_for_one(patient: Patient):
+    server, model = patient
+    model.follow(slowly)
     browser = Browser(server, "/v1/pets/recommendations/stream?userId=user-456")
     workers = server.worker_pids()
     for reload in range(3):
@@ -83,8 +84,9 @@ def of_type(browser: Browser, type: str) -> int:
     return sum(event.type == type for event in browser.events)
 
 
-def test_a_run_deleted_at_one_worker_stops_at_the_other_up_to_the_call_of_the_model(behind: Behind):
-    server, model = behind(say("One moment", Silence()))
+def test_a_run_deleted_at_one_worker_stops_at_the_other_up_to_the_call_of_the_model(patient: Patient):
+    server, model = patient
+    model.follow(say("One moment", Silence()))
     first, second = server.worker_pids()
     content = json.dumps(CHAT).encode()
     typed = {"Content-Type": "application/json"}
@@ -103,8 +105,9 @@ def test_a_run_deleted_at_one_worker_stops_at_the_other_up_to_the_call_of_the_mo
     assert (end["status"], end["reason"]) == ("stopped", "it was deleted")
 
 
-def test_who_is_back_within_the_lease_finds_the_run_going_on_and_who_isn_t_finds_it_stopped_and_why(behind: Behind):
-    server, model = behind(say("One ", "moment", Silence()), PETSTORE_RUN_LEASE_S=2)
+def test_who_is_back_within_the_lease_finds_the_run_going_on_and_who_isn_t_finds_it_stopped_and_why(patient: Patient):
+    server, model = patient
+    model.follow(say("One ", "moment", Silence()))
     run = begin(server)
     browser = Browser(server, run["links"]["stream"])
     for pid in server.worker_pids():
@@ -121,26 +124,30 @@ def test_who_is_back_within_the_lease_finds_the_run_going_on_and_who_isn_t_finds
     assert len(model.calls) == 1
 
 
-def test_somebody_there_keeps_a_run_going_for_longer_than_its_lease(behind: Behind):
-    server, _ = behind(say("One ", 4.0, "moment"), PETSTORE_RUN_LEASE_S=0.5)
+def test_somebody_there_keeps_a_run_going_for_longer_than_its_lease(patient: Patient):
+    server, model = patient
+    model.follow(say("One ", 5.0, "moment"))
     run = begin(server)
     with Exchange(server.address, run["links"]["stream"]) as stream:
         end = data(stream.read_to_end().events[-1])
     assert end["finishReason"] == "STOP"
 
 
-def test_what_a_model_says_to_nobody_is_counted(behind: Behind):
-    server, model = behind(say("heard ", 1.0, *["unheard "] * 7, Silence()), PETSTORE_RUN_LEASE_S=3)
+def test_what_a_model_says_to_nobody_is_counted(patient: Patient):
+    server, model = patient
+    model.follow(say("heard ", 1.0, *["unheard "] * 7, Silence()))
+    before = metric(server, "petstore_tokens_unheard_total"), metric(server, "petstore_tokens_total")
     run = begin(server)
     with Exchange(server.address, run["links"]["stream"]) as stream:
         stream.read_until(lambda: "delta" in [event.type for event in stream.events])
     model.wait_until_hung_up()
-    wait_until(lambda: metric(server, "petstore_tokens_unheard_total", engine="model") == 7, "they are counted")
-    assert metric(server, "petstore_tokens_total", engine="model") == 8
+    wait_until(lambda: metric(server, "petstore_tokens_unheard_total") == before[0] + 7, "they are counted")
+    assert metric(server, "petstore_tokens_total") == before[1] + 8
 
 
-def test_the_same_idempotency_key_calls_the_model_once_whoever_comes_first(behind: Behind):
-    server, model = behind(say("Hello", 0.5))
+def test_the_same_idempotency_key_calls_the_model_once_whoever_comes_first(patient: Patient):
+    server, model = patient
+    model.follow(say("Hello", 0.5))
     key = {"Idempotency-Key": "once", "Content-Type": "application/json"}
     content = json.dumps({"messages": CHAT["messages"]}).encode()
     asked = [Exchange(server.address, "/v1/chat/completions", key, method="POST", content=content, wait=False) for _ in range(8)]
