@@ -139,3 +139,10 @@ def test_most_runs_are_one_transaction(log: EventLog, runs: Runs, monkeypatch: p
     run = runs.start(RunKind.CHAT, request_for(QUESTION, "pet-advisor-1"))
     assert run.topic.startswith("chat/")
     assert len(writes) == 1
+
+
+def test_no_more_calls_of_a_model_are_paid_for_at_once_than_a_limit(runs: Runs, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("petstore.ai.runs.MAX_CALLS", 0)
+    run = runs.start(RunKind.CHAT, request_for(QUESTION, "pet-advisor-1"), engine=MODEL)
+    assert runs.get(run.id).engine == EMBEDDED
+    assert runs.get(run.id).status is RunStatus.COMPLETE
