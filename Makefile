@@ -59,7 +59,7 @@ clean: ## remove what can be made again; var/ holds the shop's data and stays
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-.venv/test.stamp: requirements-test.txt requirements.txt .venv/made.stamp
+.venv/test.stamp: requirements-test.txt requirements-llm.txt requirements.txt .venv/made.stamp
 	@echo "Installing requirements-test.txt into .venv ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	@touch $@

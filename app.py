@@ -14,10 +14,24 @@ from sqlalchemy.exc import DatabaseError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from petstore import api, web
-from petstore.ai import EmbeddedRecommender, PetIndexes, Runs
+from petstore.ai import (
+    EMBEDDED,
+    MODEL,
+    Advisor,
+    Audience,
+    Chatting,
+    EmbeddedRecommender,
+    Generate,
+    Keeper,
+    PetIndexes,
+    Recommending,
+    RunKind,
+    Runs,
+    Sweep,
+)
 from petstore.api.bearer import derived_key
 from petstore.api.caller import Trust
-from petstore.api.metrics import Metrics
+from petstore.api.metrics import Metrics, Uncounted
 from petstore.api.problem import describe
 from petstore.api.services import Services
 from petstore.api.windows import Windows
@@ -44,9 +58,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)  # type: ignore[method-assign]
     log = SqlEventLog(settings.database_path)
-    feed = Feed(log, _metrics(settings))
+    metrics = _metrics(settings)
+    audience = Audience(metrics)
+    feed = Feed(log, audience)
     indexes = PetIndexes(Shop(log), feed)
-    runs = Runs(log, EmbeddedRecommender(indexes.of), settings.retention_h * 3600)
+    engine = EMBEDDED if settings.llm_model is None else MODEL
+    runs = Runs(log, feed, generations(settings, log, indexes), engine, metrics, settings.run_lease_s)
     terms = Terms(settings.heartbeat_s, settings.retry_ms, settings.drain_spread_s, settings.stuck_s, describe(500))
     app.extensions["petstore"] = Services(
         settings,
@@ -55,11 +72,12 @@ def create_app(settings: Settings | None = None) -> Flask:
         Admission(places(settings), settings.max_streams_per_client),
         terms,
         runs,
+        audience,
         Trust(settings.secret_key),
         Passwords(),
         Windows(settings.var_directory / "rates", derived_key(settings.secret_key, "rates")),
     )
-    background = Background(feed, [*jobs(settings, log, runs), indexes])
+    background = Background(feed, [*jobs(settings, log, runs), indexes, Keeper(runs, audience)])
     app.extensions["petstore.background"] = background
 
     @app.before_request
@@ -74,12 +92,37 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def _metrics(settings: Settings) -> Metrics | None:
+def _metrics(settings: Settings) -> Metrics | Uncounted:
     try:
         return Metrics(settings.var_directory / "metrics")
     except OSError as error:
         logger.error("this worker doesn't count its streams: %s", error)
-        return None
+        return Uncounted()
+
+
+def generations(settings: Settings, log: EventLog, indexes: PetIndexes) -> dict[RunKind, Generate]:
+    """Return what makes the content of each kind of run: the embedded engines, and a language model where one is named."""
+    advisor, recommender = Advisor(link_to_pet), EmbeddedRecommender(indexes.of)
+    if settings.llm_model is None:
+        return {RunKind.RECOMMENDATIONS: Recommending(log, recommender), RunKind.CHAT: Chatting(log, advisor)}
+    try:
+        from petstore.ai.model import Model
+        from petstore.ai.model_advisor import ModelAdvisor
+        from petstore.ai.model_ranking import ModelRanking
+    except ImportError:
+        remedy = "needs the openai package: pip install -r requirements-llm.txt"
+        sys.exit(f"PETSTORE_LLM_MODEL is {settings.llm_model!r}: {remedy}")
+    silence_s = settings.llm_silence_s
+    model = Model(settings.llm_model, settings.llm_base_url, settings.llm_api_key, silence_s)
+    return {
+        RunKind.RECOMMENDATIONS: Recommending(log, recommender, ModelRanking(model), silence_s),
+        RunKind.CHAT: Chatting(log, advisor, ModelAdvisor(model, link_to_pet), silence_s),
+    }
+
+
+def link_to_pet(shop: Shop, pet_id: str) -> str:
+    """Return where the API shows a pet of a shop, for text that is written where no request is at hand."""
+    return f"/v1/pets/{pet_id}" + (f"?tenantId={shop.tenant}" if shop.tenant else "")
 
 
 def jobs(settings: Settings, log: EventLog, runs: Runs) -> list[Job]:
@@ -87,7 +130,7 @@ def jobs(settings: Settings, log: EventLog, runs: Runs) -> list[Job]:
     found = [
         Job(log, "fulfilment", Fulfilment(log, settings.fulfilment_step_s).advance),
         Job(log, "retention", Retention(log, settings.retention_h * 3600).trim),
-        Job(log, "runs", runs.sweep),
+        Job(log, "runs", Sweep(log, runs, settings.retention_h * 3600).sweep),
     ]
     if settings.demo:
         demo = Demo(Shop(log), settings.fulfilment_step_s)

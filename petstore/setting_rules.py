@@ -92,3 +92,22 @@ def parse_directory(text: str) -> Path:
     if not text:
         raise ValueError(text)
     return PROJECT_ROOT / text
+
+
+def parse_name(text: str) -> str | None:
+    """Nothing is no name: so is a variable that is set to nothing."""
+    if len(text) > 200 or not text.isprintable():
+        raise ValueError(text)
+    return text or None
+
+
+def parse_key(text: str) -> str | None:
+    if len(text) > 1000 or re.search(r"[^!-~]", text):
+        raise ValueError("not a key")
+    return text or None
+
+
+def parse_http_url(text: str) -> str | None:
+    if text and not re.fullmatch(r"https?://[!-~]{1,500}", text):
+        raise ValueError(text)
+    return text or None

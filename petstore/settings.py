@@ -24,6 +24,9 @@ from petstore.setting_rules import (
     parse_bind,
     parse_database_url,
     parse_directory,
+    parse_http_url,
+    parse_key,
+    parse_name,
     parse_origins,
     parse_secret,
     show_without_password,
@@ -106,6 +109,21 @@ class Settings:
     sign_in_limit: int = 60
     """Passwords a minute from one address, and for one username, 0 to 100000; 0 sets no limit. Who guesses needs many."""
 
+    run_lease_s: float = 60
+    """Seconds for which a run waits for a client to come back, 0.5 to 3600. Longer makes more that nobody sees."""
+
+    llm_model: str | None = None
+    """The language model that chats and recommends, behind OpenAI's API. None by default: the embedded engines do it."""
+
+    llm_base_url: str | None = None
+    """Where that API is, from OPENAI_BASE_URL. None is OpenAI itself."""
+
+    llm_api_key: str | None = field(default=None, repr=False)
+    """What that API asks for, from OPENAI_API_KEY. Never shown."""
+
+    llm_silence_s: float = 10
+    """Seconds for which the model may say nothing, 0.1 to 300. Then the embedded engine goes on without it."""
+
     workers: int = 2
     """Worker processes, 1 to 64, from WEB_CONCURRENCY. Each takes a core when busy; more than cores gains nothing."""
 
@@ -174,6 +192,14 @@ _SETTINGS: dict[str, tuple[str, Rule]] = {
     "stuck_s": ("PETSTORE_STUCK_S", number(float, 1, 3600, "seconds")),
     "rate_limit": ("PETSTORE_RATE_LIMIT", number(int, 0, 10_000_000, "requests")),
     "sign_in_limit": ("PETSTORE_SIGN_IN_LIMIT", number(int, 0, 100_000, "passwords")),
+    "run_lease_s": ("PETSTORE_RUN_LEASE_S", number(float, 0.5, 3600, "seconds")),
+    "llm_model": ("PETSTORE_LLM_MODEL", Rule("the name of a model", parse_name)),
+    "llm_base_url": ("OPENAI_BASE_URL", Rule("an http or https URL", parse_http_url, show_without_password)),
+    "llm_api_key": (
+        "OPENAI_API_KEY",
+        Rule("a word without spaces", parse_key, lambda text: f"(not shown, {len(text)} characters)"),
+    ),
+    "llm_silence_s": ("PETSTORE_LLM_SILENCE_S", number(float, 0.1, 300, "seconds")),
     "workers": ("WEB_CONCURRENCY", number(int, 1, 64, "worker processes")),
     "var_directory": ("PETSTORE_VAR", Rule("the path of a directory", parse_directory)),
 }

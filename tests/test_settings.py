@@ -46,6 +46,11 @@ def test_every_setting_but_the_secret_has_a_default():
         "log_format": "text",
         "rate_limit": 600_000,
         "sign_in_limit": 60,
+        "run_lease_s": 60,
+        "llm_model": None,
+        "llm_base_url": None,
+        "llm_api_key": None,
+        "llm_silence_s": 10,
         "workers": 2,
         "var_directory": PROJECT_ROOT / "var",
     }
@@ -76,6 +81,12 @@ def test_every_setting_but_the_secret_has_a_default():
             ("https://a.example", "http://localhost:3000"),
         ),
         ("PETSTORE_RETRY_MS", "100", 100),
+        ("PETSTORE_RUN_LEASE_S", "0.5", 0.5),
+        ("PETSTORE_LLM_MODEL", "llama3.1:8b", "llama3.1:8b"),
+        ("PETSTORE_LLM_MODEL", "", None),
+        ("OPENAI_BASE_URL", "http://127.0.0.1:11434/v1", "http://127.0.0.1:11434/v1"),
+        ("OPENAI_API_KEY", "", None),
+        ("PETSTORE_LLM_SILENCE_S", "2.5", 2.5),
         ("PETSTORE_DRAIN_SPREAD_S", "300", 300.0),
         ("PETSTORE_RATE_LIMIT", "0", 0),
         ("PETSTORE_SIGN_IN_LIMIT", "5", 5),
@@ -84,7 +95,8 @@ def test_every_setting_but_the_secret_has_a_default():
     ],
 )
 def test_right_values_are_read(variable, text, value):
-    name = {"WEB_CONCURRENCY": "workers", "PETSTORE_VAR": "var_directory"}.get(variable, variable.removeprefix("PETSTORE_").lower())
+    others = {"WEB_CONCURRENCY": "workers", "PETSTORE_VAR": "var_directory"}
+    name = others.get(variable, variable.removeprefix("PETSTORE_").lower().replace("openai_", "llm_"))
     assert getattr(read(**{variable: text}), name) == value
 
 
@@ -114,6 +126,10 @@ def test_right_values_are_read(variable, text, value):
         ),
         ("PETSTORE_RETRY_MS", ["99", "60001", "2e3"], "from 100 to 60000"),
         ("PETSTORE_DRAIN_SPREAD_S", ["-0.1", "301"], "from 0 to 300"),
+        ("PETSTORE_RUN_LEASE_S", ["0.4", "3601"], "from 0.5 to 3600"),
+        ("PETSTORE_LLM_MODEL", ["a\tb"], "name of a model"),
+        ("PETSTORE_LLM_SILENCE_S", ["0", "301"], "from 0.1 to 300"),
+        ("OPENAI_BASE_URL", ["127.0.0.1:11434", "ftp://x", "http://"], "http or https"),
         ("PETSTORE_RATE_LIMIT", ["-1", "1.5", "many"], "from 0 to 10000000"),
         ("PETSTORE_SIGN_IN_LIMIT", ["-1", ""], "from 0 to 100000"),
         ("WEB_CONCURRENCY", ["0", "65", "two"], "from 1 to 64"),
@@ -175,6 +191,11 @@ class TestSecret:
 
     def test_is_not_in_the_repr(self):
         assert SECRET not in repr(read())
+
+    def test_a_key_of_somebody_else_s_service_is_not_shown_either(self):
+        line = refusal(OPENAI_API_KEY="sk-with a space")
+        assert line.startswith("OPENAI_API_KEY is (not shown, 15 characters)")
+        assert "sk-key" not in repr(read(OPENAI_API_KEY="sk-key"))
 
     def test_that_is_given_is_not_written_to_a_file(self, tmp_path):
         assert read(PETSTORE_DEMO="1", PETSTORE_VAR=str(tmp_path)).secret_key == SECRET

@@ -8,6 +8,7 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.routing import BaseConverter
 
 from petstore.api import (
+    chat,
     description,
     health,
     images,
@@ -17,6 +18,7 @@ from petstore.api import (
     payments,
     pets,
     recommendations,
+    runs,
     streams,
     tokens,
     users,
@@ -38,6 +40,8 @@ BLUEPRINTS = (
     images.blueprint,
     tokens.blueprint,
     users.blueprint,
+    chat.blueprint,
+    runs.blueprint,
     # The streams:
     recommendations.blueprint,
     streams.blueprint,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from flask import g, request, url_for
 
+from petstore.ai import Run, RunKind, RunNotFound
 from petstore.api import link
 from petstore.api.bearer import Scope
 from petstore.api.caller import Caller
@@ -16,6 +17,9 @@ from petstore.api.link import Link, Power
 from petstore.api.services import services
 from petstore.api.tenant import requested_tenant
 from petstore.shop import CustomerNotFound, Order, OrderNotFound, Shop, is_demo_account
+
+POWERS: tuple[Power, ...] = ("own", "follow")
+"""Either of them lets one see."""
 
 MAX_LINKS = 20
 """Signed tokens in one query: a stream of several topics brings one for each."""
@@ -104,10 +108,49 @@ def sees_recommendations(customer_id: str) -> bool:
 
     In the demo everybody who brings no token at all may, for the customers of its catalogue.
     """
+    return current_caller().is_or_serves(customer_id) or _sees_without_bearer(customer_id, POWERS)
+
+
+def own_chat() -> str | None:
+    """Return the customer who asks in a chat, None for a guest, who may in the demo alone. Raises Unauthorized, Forbidden."""
     caller = current_caller()
-    if caller.user_id is None and not current_links():
-        return services().settings.demo and is_demo_account(customer_id)
-    return caller.is_or_serves(customer_id) or _opened(f"users/{customer_id}", ("own", "follow"))
+    if caller.user_id is not None:
+        caller.need(Scope.CHAT_WRITE)
+    elif not services().settings.demo:
+        raise Unauthorized("to chat takes a bearer token, from POST /v1/auth/tokens")
+    return caller.user_id
+
+
+def own_run(run: Run, *, change: bool = False) -> Run:
+    """Return the run, if it's the caller's to see, or to stop (`change`). Raises RunNotFound, Forbidden."""
+    if run.tenant == requested_tenant():
+        if _opened(f"runs/{run.id}", ("own",) if change else ("own", "follow")):
+            return run
+        caller = current_caller()
+        if caller.is_or_serves(run.customer_id):
+            caller.need(Scope.CHAT_WRITE if run.kind is RunKind.CHAT else Scope.READ_USER)
+            return run
+        if run.kind is RunKind.RECOMMENDATIONS and _sees_without_bearer(str(run.customer_id), ("own",) if change else POWERS):
+            return run
+    raise RunNotFound(run.id)
+
+
+def run_links(run: Run) -> dict[str, str]:
+    """Return where a run is read, stopped and followed, with what opens that for whoever the caller is."""
+    token = run_token(run)
+    if token is None and run.customer_id is None and not current_caller().is_staff:
+        token = signed(f"runs/{run.id}", "own")
+    return {
+        "self": url_for("runs.get_one", run_id=run.id, token=token),
+        "stream": url_for("runs.stream", run_id=run.id, token=token or signed(f"runs/{run.id}", "follow")),
+    }
+
+
+def run_token(run: Run) -> str | None:
+    """Return the signed token in the current query that opens the run, None where there is none."""
+    return brought_token(f"runs/{run.id}") or (
+        brought_token(f"users/{run.customer_id}") if run.kind is RunKind.RECOMMENDATIONS else None
+    )
 
 
 def order_links(order: Order) -> dict[str, str]:
@@ -138,6 +181,12 @@ def brought_token(resource: str) -> str | None:
     """Return the signed token in the current query that opens `resource`, for a link back to it; None where there is none."""
     tokens = zip(request.args.getlist("token"), current_links(), strict=True)
     return next((token for token, found in tokens if found.resource == resource), None)
+
+
+def _sees_without_bearer(customer_id: str, powers: Iterable[Power]) -> bool:
+    if current_caller().user_id is None and not current_links():
+        return services().settings.demo and is_demo_account(customer_id)
+    return _opened(f"users/{customer_id}", powers)
 
 
 def _identify() -> Caller:

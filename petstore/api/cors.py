@@ -10,7 +10,8 @@ from petstore.api.services import services
 
 ALLOWED_HEADERS = "Authorization, Cache-Control, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-Tenant-ID"
 EXPOSED_HEADERS = (
-    "ETag, Idempotency-Replayed, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, WWW-Authenticate"
+    "ETag, Idempotency-Replayed, Link, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, "
+    "WWW-Authenticate"
 )
 
 MAX_AGE_S = 600

@@ -78,17 +78,10 @@ class PreconditionFailed(Error):
         self.etag = etag
 
 
-class RunNotFound(Error):
-    """There is no run with this id, or not any more."""
-
-    def __init__(self, run_id: str) -> None:
-        super().__init__(f"there is no run {run_id}")
-        self.run_id = run_id
-
-
 class RunFailed(Error):
-    """A run ended without its recommendations, or took too long."""
+    """A run ended without a result, or took too long. `retryable` says that another one may do better."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, *, retryable: bool = False) -> None:
         super().__init__(f"run {run_id} came to no result")
         self.run_id = run_id
+        self.retryable = retryable

@@ -6,7 +6,7 @@ write them: an event is stored as it was told.
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from petstore.api.problem import TYPES
 from petstore.api.wire import Representation
@@ -28,11 +28,66 @@ class Recommendation(Representation):
     reason: Annotated[str, Field(examples=["Matches your preference for cats"])]
 
 
+Engine = Annotated[Literal["embedded", "model"], Field(description="Which engine did it, at last.")]
+ProcessingTime = Annotated[int, Field(ge=0, description="Milliseconds.", examples=[16])]
+TokenCount = Annotated[int, Field(ge=0, examples=[42])]
+
+
 class RunComplete(Representation):
     """The run is complete: how many recommendations it made, and in how many milliseconds."""
 
     total: Annotated[int, Field(ge=0, examples=[10])]
-    processing_time: Annotated[int, Field(ge=0, examples=[16])]
+    processing_time: ProcessingTime
+    engine: Engine
+
+
+class RunStopped(Representation):
+    """The run was stopped before its end, after so many picks or tokens, because somebody deleted it or nobody was there."""
+
+    total: Annotated[int, Field(ge=0, examples=[10])]
+    processing_time: ProcessingTime
+    status: Literal["stopped"]
+    reason: Annotated[str, Field(examples=["it was deleted"])]
+    engine: Engine
+
+
+class Progress(Representation):
+    """How far a run is that takes longer than a second: `total` is null where nobody knows it."""
+
+    done: Annotated[int, Field(ge=0, examples=[2])]
+    total: Annotated[int | None, Field(ge=0, examples=[10])]
+    phase: Annotated[str, Field(examples=["asking the model"])]
+
+
+class Delta(Representation):
+    """A piece of a chat's answer."""
+
+    content: Annotated[str, Field(examples=["Whiskers is a quiet cat."])]
+
+
+class TokenUsage(Representation):
+    """The tokens that a chat's answer cost."""
+
+    prompt_tokens: TokenCount
+    completion_tokens: TokenCount
+    total_tokens: TokenCount
+
+
+class ChatSource(Representation):
+    """A pet that an answer speaks of."""
+
+    pet_id: Uuid
+    name: PetName
+
+
+class ChatComplete(Representation):
+    """The answer is complete: why it ends here, what it cost, and which pets it speaks of."""
+
+    processing_time: ProcessingTime
+    finish_reason: Literal["STOP", "LENGTH"]
+    usage: TokenUsage
+    sources: list[ChatSource]
+    engine: Engine
 
 
 class OrderProgress(Representation):
@@ -90,8 +145,14 @@ class Goodbye(Representation):
 
 
 class Failure(Representation):
-    """The stream, or its topic, failed on our side: a problem, as everywhere. Come back later."""
+    """The stream, or its topic, failed on our side: a problem, as everywhere. Come back later.
+
+    A run that failed says by `retryable` whether another one may do better.
+    """
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
     type: Annotated[str, Field(examples=[TYPES + "internal-server-error"])]
     title: Annotated[str, Field(examples=["Internal Server Error"])]
     status: Annotated[int, Field(ge=500, le=599, examples=[500])]
+    retryable: bool = False

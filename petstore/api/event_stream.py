@@ -3,6 +3,8 @@
 Must not know which streams there are.
 """
 
+import socket
+import ssl
 from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
@@ -18,7 +20,7 @@ from petstore.api.problem import problem
 from petstore.api.resume import StreamQuery, requested
 from petstore.api.services import services
 from petstore.api.tenant import requested_shop
-from petstore.sse import Form, Opening, Selection, Stream, goodbye, open_at
+from petstore.sse import Event, Form, Opening, Selection, Stream, goodbye, open_at
 
 CONTENT_TYPE = "text/event-stream"
 
@@ -52,11 +54,11 @@ def accept_event_stream() -> None:
         raise NotAcceptable(f"This resource is a stream of events: {CONTENT_TYPE}.")
 
 
-def admit_stream(customer_id: str | None = None) -> tuple[str, ...]:
+def admit_stream(customer_id: str | None = None, *, says_goodbye: bool = True) -> tuple[str, ...]:
     """Return whom the stream is counted for, the client's address and the customer; or end the request, when there is no place.
 
     A client that names event streams in its Accept header may be a browser, whose EventSource would give up for good on a 503.
-    So it gets a stream that says goodbye and when to come back.
+    So it gets a stream that says goodbye and when to come back, unless the resource isn't for those (`says_goodbye`).
     """
     holders = tuple(f"{kind} {name}" for kind, name in (("address", request.remote_addr), ("user", customer_id)) if name)
     parts = services()
@@ -65,7 +67,7 @@ def admit_stream(customer_id: str | None = None) -> tuple[str, ...]:
         return holders
     parts.feed.observer.refused(reason)
     # At an ending server everybody gets that: had he come a moment before, he would have had it too.
-    if reason == "draining" or named_event_stream():
+    if says_goodbye and (reason == "draining" or named_event_stream()):
         abort(refuse_stream(reason))
     abort(problem(503, detail=REFUSALS[reason], headers={"Retry-After": "2"}))
 
@@ -105,6 +107,28 @@ def stream_response(selection: Selection, opening: Opening, snapshot: Callable[[
     # The server keeps the environ for as long as the stream lasts; of what Flask has put in, nobody needs anything.
     request.environ.pop("werkzeug.request", None)
     return _response(stream)
+
+
+def wait_for_end(topic: str, timeout_s: float) -> list[Event]:
+    """Return all events of a run for a client that wants the whole; not the last one, if it takes too long or the client leaves.
+
+    A server that is about to end waits for nobody either.
+    """
+    parts, connection = services(), _connection()
+    return parts.audience.collect(parts.feed, topic, timeout_s, lambda: not parts.feed.draining and is_there(connection))
+
+
+def is_there(connection: Any) -> bool:
+    """Say whether a client that waits for an answer has not hung up, as far as its socket tells."""
+    if connection is None or isinstance(connection, ssl.SSLSocket):
+        return True  # TLS may make a socket readable without a client's word.
+    connection = getattr(connection, "_sock", connection)
+    try:
+        return bool(connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 def head_response() -> Response:

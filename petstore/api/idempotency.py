@@ -3,6 +3,7 @@
 A key is its caller's own: a signed-in user's wherever they are, a guest's from the same address. Must not know what is created.
 """
 
+import hashlib
 import hmac
 import json
 import re
@@ -40,17 +41,33 @@ def once(body: Body, act: Callable[[Shop], Response]) -> Response:
     With a key, `act` runs in one transaction with it, with the shop that it's handed, and must use no other. Raises
     InvalidRequest, KeyReused.
     """
-    given = request.headers.get(IDEMPOTENCY_KEY.name)
+    given = _given()
     if given is None:
         return act(requested_shop())
-    if not re.fullmatch(_PATTERN, given):
-        raise InvalidRequest.parameter(IDEMPOTENCY_KEY.name, "must have 1 to 255 characters, all of them visible ASCII")
     key = Key(caller_key(), given, _fingerprint(body))
     answer, replayed = together(lambda shop: shop_once(shop, key, lambda shop: _dump(act(shop))))
     response = _load(answer)
     if replayed:
         response.headers[REPLAYED.name] = "true"
     return response
+
+
+def run_key() -> str | None:
+    """Return what a run is found by when its request comes again, None when the client didn't ask for that.
+
+    Not the key itself, which is the client's to choose: two callers with the same one must not meet. Raises InvalidRequest.
+    """
+    given = _given()
+    if given is None:
+        return None
+    return hashlib.sha256("\n".join((requested_shop().tenant, caller_key(), given)).encode()).hexdigest()
+
+
+def _given() -> str | None:
+    given = request.headers.get(IDEMPOTENCY_KEY.name)
+    if given is not None and not re.fullmatch(_PATTERN, given):
+        raise InvalidRequest.parameter(IDEMPOTENCY_KEY.name, "must have 1 to 255 characters, all of them visible ASCII")
+    return given
 
 
 def _fingerprint(body: Body) -> str:

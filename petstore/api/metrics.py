@@ -15,6 +15,7 @@ from flask import Blueprint, Response
 
 from petstore.api.operation import Answer, Operation
 from petstore.settings import share_counts
+from petstore.sse import Silence
 
 blueprint = Blueprint("metrics", __name__)
 
@@ -30,7 +31,10 @@ logger = logging.getLogger(__name__)
 
 
 class Metrics:
-    """An Observer (see `petstore.sse`) that counts and logs. Making it raises OSError where there is no room to count."""
+    """An Observer of streams (see `petstore.sse`) and a Meter of runs (see `petstore.ai`) that counts and logs.
+
+    Making it raises OSError where there is no room to count.
+    """
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -61,6 +65,9 @@ class Metrics:
             registry=own,
             multiprocess_mode="livemax",
         )
+        self._tokens = Counter("petstore_tokens", "Tokens that engines made.", ["engine"], registry=own)
+        self._unheard = Counter("petstore_tokens_unheard", "Those made while nobody was there.", ["engine"], registry=own)
+        self._runs = Counter("petstore_runs_ended", "Runs ended.", ["kind", "status", "engine"], registry=own)
 
     def opened(self, topics: Sequence[str], holders: Sequence[str], replays: bool, gaps: int) -> None:
         label = _label(topics)
@@ -88,6 +95,24 @@ class Metrics:
 
     def lagged(self, lag_s: float) -> None:
         self._lag.set(lag_s)
+
+    def generated(self, engine: str, tokens: int, heard: bool) -> None:
+        self._tokens.labels(engine).inc(tokens)
+        if not heard:
+            self._unheard.labels(engine).inc(tokens)
+
+    def run_ended(self, kind: str, status: str, engine: str) -> None:
+        self._runs.labels(kind, status, engine).inc()
+
+
+class Uncounted(Silence):
+    """What takes the place of Metrics where there is no room to count."""
+
+    def generated(self, engine: str, tokens: int, heard: bool) -> None:
+        pass
+
+    def run_ended(self, kind: str, status: str, engine: str) -> None:
+        pass
 
 
 @blueprint.get("/metrics")

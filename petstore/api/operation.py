@@ -33,6 +33,14 @@ class EventStream:
 
 
 @dataclass(frozen=True, slots=True)
+class Chunks:
+    """The content of a stream of unnamed events without ids: each one's data is one of these models, or one of these words."""
+
+    models: tuple[type[Representation], ...]
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """One way in which an operation succeeds: what its body is, None where it has none, and its headers."""
 
@@ -41,6 +49,8 @@ class Answer:
 
     headers: Sequence[Header] = ()
     description: str = ""
+    chunks: Chunks | None = None
+    """The content's other form, for whoever asks for a stream."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from flask import Flask, Response, request
@@ -16,6 +16,7 @@ from werkzeug import Response as AnyResponse
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
+from petstore.ai import RunNotFound
 from petstore.api.error import (
     Code,
     FieldError,
@@ -25,7 +26,6 @@ from petstore.api.error import (
     PreconditionFailed,
     RateLimited,
     RunFailed,
-    RunNotFound,
     Unauthorized,
 )
 from petstore.api.wire import Representation
@@ -89,6 +89,15 @@ class WrongField(Representation):
     code: Code
 
 
+class OpenAIError(Representation):
+    """What went wrong, as OpenAI's clients want to be told."""
+
+    message: Annotated[str, Field(examples=["messages: is required"])]
+    type: Literal["invalid_request_error", "server_error"]
+    param: Annotated[str | None, Field(examples=["messages"])]
+    code: Annotated[str | None, Field(examples=["required_field"])]
+
+
 class Problem(BaseModel):
     """What every refusal and failure looks like (RFC 9457), sent as application/problem+json."""
 
@@ -100,6 +109,7 @@ class Problem(BaseModel):
     detail: Annotated[str, Field(examples=["there is nothing at this path"])] = ""
     instance: Annotated[str, Field(description="The path that was asked for.", examples=["/v1/nothing"])] = ""
     errors: list[WrongField] = []
+    error: Annotated[OpenAIError | None, Field(description="The same for OpenAI's clients: of chat and models alone.")] = None
 
 
 def describe(
@@ -180,6 +190,10 @@ def _answer_log_unavailable(error: LogUnavailable) -> Response:
     return problem(503, "the database did not answer; nothing was changed", headers=retry)
 
 
+def _answer_run_failed(error: RunFailed) -> Response:
+    return problem(503, str(error), headers={"Retry-After": "1"}) if error.retryable else problem(500, str(error))
+
+
 def _answer_http(error: HTTPException) -> AnyResponse:
     if error.response is not None or error.code is None:
         # A view has aborted with a whole answer of its own.
@@ -208,6 +222,7 @@ _ANSWERS: dict[type[Error], Callable[[Any], Response]] = {
     PaymentNotFound: _with_status(404),
     CustomerNotFound: _with_status(404),
     RunNotFound: _with_status(404),
+    KeyReused: _with_status(422),
     OutOfStock: _with_status(409),
     UsernameTaken: _with_status(409),
     SharedAccount: _with_status(409),
@@ -216,7 +231,6 @@ _ANSWERS: dict[type[Error], Callable[[Any], Response]] = {
     WrongState: _with_status(409),
     TooManyTenants: _with_status(403),
     PreconditionFailed: _with_status(412),
-    KeyReused: _with_status(422),
     WrongAmount: _answer_amount,
-    RunFailed: _with_status(500),
+    RunFailed: _answer_run_failed,
 }

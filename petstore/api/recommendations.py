@@ -3,17 +3,16 @@
 Both ask for a run and read its events; neither knows how a recommendation is made.
 """
 
-from dataclasses import replace
 from typing import Annotated
 
 from flask import Blueprint, Response, request, url_for
 from pydantic import Field
 
-from petstore.ai import Run
+from petstore.ai import PROGRESS, RECOMMENDATION, Run, RunKind, RunStatus
 from petstore.api.access import brought_token, own_recommendations
 from petstore.api.bearer import Scope
 from petstore.api.error import RunFailed
-from petstore.api.event_data import EventId, Recommendation, RunComplete
+from petstore.api.event_data import Engine, EventId, Progress, Recommendation, RunComplete, RunStopped
 from petstore.api.event_stream import (
     accept_event_stream,
     admit_stream,
@@ -21,6 +20,7 @@ from petstore.api.event_stream import (
     requested_form,
     stream_answers,
     stream_response,
+    wait_for_end,
 )
 from petstore.api.identifier import EXAMPLE_ID, CustomerId
 from petstore.api.operation import Operation
@@ -53,6 +53,7 @@ class Recommendations(Representation):
     data: list[Recommendation]
     total: int
     processing_time: Annotated[int, Field(description="Milliseconds that the run took.")]
+    engine: Engine
     topic: Annotated[str, Field(description="For `GET /v1/stream`.", examples=["recommendations/" + EXAMPLE_ID])]
     last_event_id: EventId
 
@@ -62,7 +63,9 @@ class Recommendations(Representation):
     "streamRecommendations",
     query=RecommendationsStreamQuery,
     headers=[LAST_EVENT_ID],
-    answers=stream_answers({"recommendation": (Recommendation,), COMPLETE: (RunComplete,)}),
+    answers=stream_answers(
+        {RECOMMENDATION: (Recommendation,), PROGRESS: (Progress,), COMPLETE: (RunComplete, RunStopped)},
+    ),
     problems=[404, 406],
     scopes=[Scope.READ_USER],
     guests=True,
@@ -97,11 +100,12 @@ def stream_recommendations(query: RecommendationsStreamQuery) -> Response:
 def get_recommendations(query: RecommendationsQuery) -> Response:
     """List recommendations, all at once."""
     run = services().runs.join(requested_shop(), own_recommendations(query.user_id))
-    events = services().feed.collect(run.topic, TIMEOUT_S)
-    if not events or events[-1].type != COMPLETE:
-        raise RunFailed(run.id)
-    *picks, complete = (event.value() for event in events)
-    return respond(Recommendations.model_validate({"data": picks, **complete, "topic": run.topic, "lastEventId": events[-1].id}))
+    events = wait_for_end(run.topic, TIMEOUT_S)
+    end = events[-1].value() if events and events[-1].type == COMPLETE else None
+    if end is None or "status" in end:
+        raise RunFailed(run.id, retryable=True)
+    picks = [event.value() for event in events if event.type == RECOMMENDATION]
+    return respond(Recommendations.model_validate({"data": picks, **end, "topic": run.topic, "lastEventId": events[-1].id}))
 
 
 def _find_run(customer_id: str, asked: Requested | None) -> tuple[Run, Opening]:
@@ -110,18 +114,19 @@ def _find_run(customer_id: str, asked: Requested | None) -> tuple[Run, Opening]:
     shop = requested_shop()
     if asked is None or not asked.held:
         run = runs.join(shop, customer_id)
-        start = _from_the_start(run)
         # From a moment on: of a run that goes on, what came since.
-        return run, start if asked is None or asked.id is None else replace(start, cursor=max(asked.id, run.created_at - 1))
+        return run, Opening(run.beginning if asked is None or asked.id is None else max(asked.id, run.beginning))
     topic = None if asked.id is None else log.topic_of(asked.id)
     held = None if topic is None else runs.find(topic)
-    if held is not None and (held.tenant, held.customer_id) == (shop.tenant, customer_id):
+    # Of one that has failed nothing follows: who asks again wants another one.
+    if (
+        held is not None
+        and (held.tenant, held.customer_id, held.kind) == (shop.tenant, customer_id, RunKind.RECOMMENDATIONS)
+        and held.status is not RunStatus.FAILED
+    ):
+        runs.rejoin(held)
         return held, open_at(log, (held.topic,), asked, 0, ring)
     run = runs.join(shop, customer_id)
     gap = Gap(run.topic, asked.text if asked.id is None else asked.id, None)
-    return run, replace(_from_the_start(run), gaps=(gap,))
-
-
-def _from_the_start(run: Run) -> Opening:
     # Not from 0: there the ring can't tell whether something came before, and the log would have to be asked.
-    return Opening(run.created_at - 1)
+    return run, Opening(run.beginning, (gap,))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flask import current_app
 
-from petstore.ai import Runs
+from petstore.ai import Audience, Runs
 from petstore.api.caller import Trust
 from petstore.api.windows import Windows
 from petstore.settings import Settings
@@ -26,6 +26,7 @@ class Services:
     admission: Admission
     terms: Terms
     runs: Runs
+    audience: Audience
     trust: Trust
     passwords: Passwords
     windows: Windows

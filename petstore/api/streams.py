@@ -9,11 +9,22 @@ from typing import Annotated, Any, Literal
 from flask import Blueprint, Response, url_for
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from petstore.ai import RECOMMENDATIONS
-from petstore.api.access import brought_token, own_order, sees_recommendations
+from petstore.ai import CHAT, DELTA, PROGRESS, RECOMMENDATION, RECOMMENDATIONS, Run, RunNotFound
+from petstore.api.access import brought_token, own_order, own_run, run_token
 from petstore.api.bearer import Scope
-from petstore.api.error import RunNotFound
-from petstore.api.event_data import OrderEnded, OrderProgress, OrderShipped, PriceChange, Recommendation, RunComplete, StockChange
+from petstore.api.event_data import (
+    ChatComplete,
+    Delta,
+    OrderEnded,
+    OrderProgress,
+    OrderShipped,
+    PriceChange,
+    Progress,
+    Recommendation,
+    RunComplete,
+    RunStopped,
+    StockChange,
+)
 from petstore.api.event_stream import (
     accept_event_stream,
     admit_stream,
@@ -43,8 +54,10 @@ ORDER_EVENTS: Events = {DEFAULT_TYPE: (OrderProgress,), COMPLETE: (OrderShipped,
 ALL_EVENTS: Events = {
     **INVENTORY_EVENTS,
     DEFAULT_TYPE: (OrderProgress,),
-    "recommendation": (Recommendation,),
-    COMPLETE: (OrderShipped, OrderEnded, RunComplete),
+    RECOMMENDATION: (Recommendation,),
+    DELTA: (Delta,),
+    PROGRESS: (Progress,),
+    COMPLETE: (OrderShipped, OrderEnded, RunComplete, ChatComplete, RunStopped),
 }
 
 
@@ -58,11 +71,11 @@ class InventoryStreamQuery(StreamQuery):
 
 
 def _read_topic(text: Any) -> str:
-    for start in (ORDERS, RECOMMENDATIONS):
+    for start in (ORDERS, RECOMMENDATIONS, CHAT):
         if text.startswith(start):
             return start + read_uuid(text.removeprefix(start))
     if text != INVENTORY_TOPIC:
-        raise ValueError("must be inventory, orders/{id} or recommendations/{run}")
+        raise ValueError("must be inventory, orders/{id}, recommendations/{run} or chat/{run}")
     return INVENTORY_TOPIC
 
 
@@ -72,7 +85,7 @@ Topic = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": f"^(?:{INVENTORY_TOPIC}|(?:{ORDERS}|{RECOMMENDATIONS}){UUID_PATTERN})$",
+            "pattern": f"^(?:{INVENTORY_TOPIC}|(?:{ORDERS}|{RECOMMENDATIONS}|{CHAT}){UUID_PATTERN})$",
             "examples": [INVENTORY_TOPIC],
         }
     ),
@@ -158,10 +171,9 @@ def snapshot_url(topic: str) -> str:
     """Return the URL whose body restores the state of a topic and tells the id to stream on from."""
     if topic.startswith(ORDERS):
         return url_for("orders.get_one", order_id=topic.removeprefix(ORDERS), token=brought_token(topic))
-    if topic.startswith(RECOMMENDATIONS):
-        customer_id = _customer_of(topic)
-        token = brought_token(f"users/{customer_id}")
-        return url_for("recommendations.get_recommendations", userId=customer_id, token=token)
+    if topic.startswith((RECOMMENDATIONS, CHAT)):
+        run = _find_run(topic)
+        return url_for("runs.get_one", run_id=run.id, token=run_token(run))
     return url_for("inventory.get_inventory")
 
 
@@ -188,15 +200,15 @@ def _find_topic(topic: str) -> str:
     """Return the topic as the log names it. Raises OrderNotFound, RunNotFound."""
     if topic.startswith(ORDERS):
         own_order(get_order(requested_shop(), topic.removeprefix(ORDERS)))
-    elif topic.startswith(RECOMMENDATIONS):
-        _customer_of(topic)
+    elif topic.startswith((RECOMMENDATIONS, CHAT)):
+        services().runs.rejoin(_find_run(topic))
     else:
         return inventory_topic(requested_shop())
     return topic
 
 
-def _customer_of(topic: str) -> str:
+def _find_run(topic: str) -> Run:
     run = services().runs.find(topic)
-    if run is None or run.tenant != requested_shop().tenant or not sees_recommendations(run.customer_id):
-        raise RunNotFound(topic.removeprefix(RECOMMENDATIONS))
-    return run.customer_id
+    if run is None:
+        raise RunNotFound(topic.partition("/")[2])
+    return own_run(run)

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from petstore.sse.error import InvalidEvent
 
@@ -33,15 +33,33 @@ _LINE_END = re.compile("\r\n|\r|\n")
 _UNSAFE = re.compile("[\r\n\0]")
 
 
+class Dialect(Protocol):
+    """Another way to write a stream than ours, for clients that know only that one.
+
+    A value: equal dialects write the same bytes. What it returns is whole lines; a frame may be empty.
+    """
+
+    def begin(self) -> bytes:
+        """Return what the stream begins with."""
+
+    def frame(self, event: "Event") -> bytes:
+        """Return what stands for an event."""
+
+    def control(self, type: str, data: Mapping[str, Any]) -> bytes:
+        """Return what stands for a control event (`gap`, `goodbye`, `error`)."""
+
+
 class Form(NamedTuple):
     """How one stream wants its events: with their names or all unnamed; with the topic put into the data or not.
 
     `topic_suffix` is left out of a topic that ends with it: it sorts topics on our side, and means nothing to the client.
+    A `dialect` writes them in another way altogether.
     """
 
     named: bool = True
     with_topic: bool = False
     topic_suffix: str = ""
+    dialect: Dialect | None = None
 
     def shown(self, topic: str) -> str:
         """Return the topic as the client knows it."""
@@ -92,7 +110,9 @@ class Event:
     def encode(self, form: Form) -> bytes:
         """Return the event's frame. It is built once for each form, however many streams send it."""
         frame = self._frames.get(form)
-        if frame is None:
+        if frame is None and form.dialect is not None:
+            frame = self._frames[form] = form.dialect.frame(self)
+        elif frame is None:
             data = self._data_with_topic(form.shown(self.topic)) if form.with_topic else self.data
             # An `error` carries no id: a client that holds its id would take the topic for finished and not ask again.
             id = None if self.type == ERROR else self.id
@@ -138,6 +158,8 @@ def encode_control(type: str, data: Mapping[str, Any], form: Form = PLAIN) -> by
 
     A client that wants no names finds the type in the data, as `event`: it must be able to tell a gap from an event.
     """
+    if form.dialect is not None:
+        return form.dialect.control(type, data)
     return encode(type, dump(data)) if form.named else encode(DEFAULT_TYPE, dump({"event": type, **data}))
 
 
@@ -150,6 +172,11 @@ def encode_comment(text: str) -> bytes:
 def encode_retry(retry_ms: int) -> bytes:
     """Return the line that tells a client how long to wait before it reconnects, in milliseconds."""
     return b"retry: %d\n" % retry_ms
+
+
+def encode_start(retry_ms: int, text: str, form: Form = PLAIN) -> bytes:
+    """Return what a stream begins with: how long to wait before a reconnection, and a comment."""
+    return encode_retry(retry_ms) + encode_comment(text) if form.dialect is None else form.dialect.begin()
 
 
 def _check_line(field: str, text: str) -> None:

@@ -71,8 +71,10 @@ class Feed:
         with self._lock:
             self.pump.leave(subscription)
 
-    def collect(self, topic: str, timeout_s: float) -> list[Event]:
-        """Return all events of a topic, waiting for the one that ends it; without that one after `timeout_s` seconds.
+    def collect(self, topic: str, timeout_s: float, wanted: Callable[[], bool] = lambda: True) -> list[Event]:
+        """Return all events of a topic, waiting for the one that ends it.
+
+        Without that one after `timeout_s` seconds, or when `wanted`, which is asked every second, says that nobody waits any more.
 
         Raises LogUnavailable.
         """
@@ -86,7 +88,9 @@ class Feed:
                 taken = subscription.take()
                 collected += taken
                 if not taken:
-                    news.wait(until - time.monotonic())
+                    if not wanted():
+                        break
+                    news.wait(min(POLL_S, until - time.monotonic()))
         finally:
             self.leave(subscription)
             close_own_loop()

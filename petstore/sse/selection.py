@@ -27,4 +27,5 @@ class Selection:
     def frames(self, events: Collection[Event]) -> list[bytes]:
         """Return the frames of those of `events`, all of these topics, that this client is to see."""
         wanted, form = self.wanted, self.form
-        return [event.encode(form) for event in events if wanted is None or event.ends or wanted(event)]
+        frames = [event.encode(form) for event in events if wanted is None or event.ends or wanted(event)]
+        return frames if form.dialect is None else [frame for frame in frames if frame]

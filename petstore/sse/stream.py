@@ -27,7 +27,7 @@ from gevent.hub import get_hub
 from petstore.sse.admission import Admission
 from petstore.sse.cursor import Gap, Opening
 from petstore.sse.error import LogUnavailable
-from petstore.sse.event import Event, Form, encode_comment, encode_control, encode_retry
+from petstore.sse.event import Event, Form, encode_comment, encode_control, encode_start
 from petstore.sse.feed import Feed
 from petstore.sse.heartbeat import Heartbeat
 from petstore.sse.loop import close_own_loop
@@ -95,7 +95,7 @@ class Stream:
         self._selection = selection
         self._cursor = opening.cursor
         gaps = [encode_control("gap", _gap(gap, selection.form, snapshot(gap.topic)), selection.form) for gap in opening.gaps]
-        self._first = b"".join([encode_retry(terms.retry_ms), encode_comment("open"), *gaps])
+        self._first = b"".join([encode_start(terms.retry_ms, "open", selection.form), *gaps])
         self._running = set(selection.topics) - opening.over
         self._connection = connection
         self._chunked = chunked

@@ -37,10 +37,12 @@ def goodbye(terms: Terms, reason: str, form: Form = PLAIN) -> bytes:
     A browser's EventSource gives up for good on any status but 200, so this is how one is refused.
     """
     retry_ms = terms.retry_ms + random.randint(0, int(terms.drain_spread_s * 1000))
-    return encode_retry(retry_ms) + _goodbye(reason, form)
+    start = encode_retry(retry_ms) if form.dialect is None else b""
+    return start + _goodbye(reason, form)
 
 
 @lru_cache(maxsize=64)
 def _goodbye(reason: str, form: Form) -> bytes:
     # Thousands of streams are told the same at once.
-    return encode_comment("goodbye") + encode_control("goodbye", {"reason": reason}, form)
+    start = encode_comment("goodbye") if form.dialect is None else b""
+    return start + encode_control("goodbye", {"reason": reason}, form)

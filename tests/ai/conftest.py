@@ -1,13 +1,18 @@
-"""An index on a real, seeded database, and the recommender that uses it."""
+"""An index on a real, seeded database, and the recommender that uses it; models behind real servers."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from petstore.ai import EmbeddedRecommender, PetIndex
+from petstore.ai.model import Model
 from petstore.shop import Shop
 from petstore.sse import Draft, EventLog, Feed
+from tests.ai.model_server import ModelServer, Script
+
+Serve = Callable[..., tuple[ModelServer, Model]]
 
 
 @pytest.fixture
@@ -32,3 +37,15 @@ def index(log: EventLog, feed: Feed) -> Iterator[PetIndex]:
 @pytest.fixture
 def recommender(log: EventLog, index: PetIndex) -> EmbeddedRecommender:
     return EmbeddedRecommender(lambda _: index)
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts a server that follows a script, and returns it with a model behind it."""
+    with ExitStack() as servers:
+
+        def start(script: Script, silence_s: float = 5.0) -> tuple[ModelServer, Model]:
+            server = servers.enter_context(ModelServer(script))
+            return server, Model("test-model", server.url, "secret", silence_s)
+
+        yield start

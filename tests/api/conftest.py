@@ -71,10 +71,14 @@ def make_app(seeded: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
 
     yield make
     for app in made:
-        services: Services = app.extensions["petstore"]
-        services.feed.stop()  # Which runs only where a test has asked for recommendations.
-        services.log.close()
-        services.windows.close()
+        close(app.extensions["petstore"])
+
+
+def close(parts: Services) -> None:
+    """End the feed, if a test has started it, and what it follows."""
+    parts.feed.stop()
+    parts.log.close()
+    parts.windows.close()
 
 
 @pytest.fixture

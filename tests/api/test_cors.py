@@ -32,7 +32,7 @@ def test_an_allowed_origin_may_read_answers_and_problems_alike(make_app: Callabl
     response = client.get(path, headers={"Origin": SHOP})
     assert cors(response) == {
         "Access-Control-Allow-Origin": SHOP,
-        "Access-Control-Expose-Headers": "ETag, Idempotency-Replayed, Location, RateLimit-Limit, RateLimit-Remaining, "
+        "Access-Control-Expose-Headers": "ETag, Idempotency-Replayed, Link, Location, RateLimit-Limit, RateLimit-Remaining, "
         "RateLimit-Reset, Retry-After, WWW-Authenticate",
     }
     assert response.headers["Vary"] == "Origin"

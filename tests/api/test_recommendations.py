@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import Flask
 
-from petstore.ai import Run
+from petstore.ai import EMBEDDED, Run, RunKind, RunStatus
 from petstore.api.recommendations import _find_run
 from petstore.api.services import Services
 from petstore.sse import read_since
@@ -20,7 +20,8 @@ def test_from_a_moment_on_a_run_that_goes_on_tells_what_came_since(
 ):
     now = datetime.now(UTC)
     begun = int((now - timedelta(seconds=10)).timestamp() * 1e6)
-    run = Run("019b4127-0000-7000-8000-000000000000", "", CUSTOMER, begun)
+    going_on = (EMBEDDED, RunStatus.RUNNING, 0, 60_000_000, begun + 120_000_000, begun)
+    run = Run("019b4127-0000-7000-8000-000000000000", "", RunKind.RECOMMENDATIONS, CUSTOMER, {"limit": 10}, *going_on)
     monkeypatch.setattr(type(parts.runs), "join", lambda *_: run)
     asked = read_since(since, now)
     with app.test_request_context():

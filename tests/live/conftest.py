@@ -16,10 +16,13 @@ pytest.register_assert_rewrite("tests.live.client", "tests.live.server", "tests.
 from petstore.migrations import migrate
 from petstore.shop import Shop, seed_shop
 from petstore.sse import SqlEventLog
+from tests.ai.model_server import ModelServer, Script, say
 from tests.live.server import Server
 from tests.live.shop import BUDDY, FLUFFY, change_many
 
 Start = Callable[..., Server]
+Behind = Callable[..., tuple[Server, ModelServer]]
+Patient = tuple[Server, ModelServer]
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +68,33 @@ def full_shop(seeded: Path, directory: Path, **settings: object) -> Iterator[Ser
         yield server
     finally:
         server.close()
+
+
+@pytest.fixture
+def behind(start: Start) -> Iterator[Behind]:
+    """Starts a server of the test's own, with a model behind it that follows a script."""
+    with ExitStack() as models:
+
+        def begin(script: Script, **settings: object) -> tuple[Server, ModelServer]:
+            model = models.enter_context(ModelServer(script))
+            return start(**{**with_model(model), **settings}), model
+
+        yield begin
+
+
+@pytest.fixture(scope="module")
+def patient(seeded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
+    """A server for all tests of a module, with a model that follows each test's script; its runs wait 2 s for who has left."""
+    settings = {"PETSTORE_RUN_LEASE_S": 2, "PETSTORE_HEARTBEAT_S": 15}
+    directory = tmp_path_factory.mktemp("patient")
+    with ModelServer(say()) as model, full_shop(seeded, directory, **{**with_model(model), **settings}) as server:
+        yield server, model
+
+
+def with_model(model: ModelServer) -> dict[str, object]:
+    """Return the settings of a server that has this model."""
+    named = {"PETSTORE_LLM_MODEL": "test", "OPENAI_BASE_URL": model.url, "PETSTORE_LLM_SILENCE_S": 30}
+    return {**named, "PETSTORE_HEARTBEAT_S": 1}
 
 
 @pytest.hookimpl(wrapper=True)

@@ -62,7 +62,7 @@ def test_recommendations_are_a_pet_a_name_a_score_and_a_reason_each_and_then_com
         assert 0 <= recommendation["score"] <= 1
         assert recommendation["reason"]
     assert complete.event == "complete"
-    assert list(complete.json()) == ["total", "processingTime"]
+    assert list(complete.json()) == ["total", "processingTime", "engine"]
     assert complete.json()["total"] == 10
     assert isinstance(complete.json()["processingTime"], int)
     assert [int(event.id) for event in (*picks, complete)] == sorted({int(event.id) for event in (*picks, complete)})

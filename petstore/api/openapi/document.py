@@ -35,6 +35,8 @@ TAGS = {
     "users": "Customers and staff: their accounts, what they look for and what they like.",
     "tokens": "Signing in.",
     "recommendations": "Pets that may suit a customer.",
+    "chat": "Answers about the shop's pets, for OpenAI's clients.",
+    "runs": "Generations, which outlive connections.",
     "streams": "What happens in the shop, as it happens.",
     "health": "For whoever runs the server.",
     "metrics": "For whoever watches the server.",

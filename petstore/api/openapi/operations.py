@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from petstore.api.openapi.components import LIMIT_REFERENCES, Part, describe_header, problem_reference
 from petstore.api.openapi.examples import example_of
 from petstore.api.openapi.schemas import Direction, Schema, Schemas, schema_of, without_null
-from petstore.api.openapi.streams import item_schema, stream_models
+from petstore.api.openapi.streams import chunk_schema, item_schema, stream_models
 from petstore.api.operation import Answer, EventStream, Operation
 from petstore.api.wire import Representation
 
@@ -42,6 +42,8 @@ def models_of(operation: Operation) -> Iterator[tuple[type[BaseModel], Direction
             yield from ((model, "out") for model in stream_models(answer.content))
         elif isinstance(answer.content, type):
             yield answer.content, "out"
+        if answer.chunks is not None:
+            yield from ((model, "out") for model in answer.chunks.models)
 
 
 def describe_operation(route: Route, routes: Sequence[Route], schemas: Schemas) -> Part:
@@ -137,6 +139,8 @@ def _success(route: Route, status: int, answer: Answer, routes: Sequence[Route],
             described["description"] = answer.description or _first_sentence(model)
             described["content"] = {"application/json": {"schema": reference, "example": example_of(schemas, reference)}}
             described["links"] = _links(route, schemas.resolve(reference), reference, routes)
+    if answer.chunks is not None:
+        described["content"]["text/event-stream"] = {"itemSchema": chunk_schema(answer.chunks, schemas)}
     return {name: value for name, value in described.items() if value != {}}
 
 

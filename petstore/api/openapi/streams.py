@@ -14,7 +14,7 @@ from pydantic import BaseModel, create_model
 from petstore.api.event_data import Failure, Gap, Goodbye
 from petstore.api.openapi.examples import example_of
 from petstore.api.openapi.schemas import Schema, Schemas
-from petstore.api.operation import EventStream
+from petstore.api.operation import Chunks, EventStream
 from petstore.sse import DEFAULT_TYPE
 
 CONTROLS: Mapping[str, type[BaseModel]] = {"gap": Gap, "goodbye": Goodbye, "error": Failure}
@@ -40,6 +40,17 @@ def item_schema(stream: EventStream, schemas: Schemas) -> Schema:
     """Return the schema of one event of this stream."""
     events = [_event(schemas, type_, schemas.reference(model, "out"), durable) for type_, model, durable in _variants(stream)]
     return {"type": "object", "required": ["data"], "anyOf": events}
+
+
+def chunk_schema(chunks: Chunks, schemas: Schemas) -> Schema:
+    """Return the schema of one event of a stream in another dialect than ours."""
+    texts: list[Schema] = []
+    for model in chunks.models:
+        data = schemas.reference(model, "out")
+        example = json.dumps(example_of(schemas, data))
+        texts.append({"type": "string", "contentMediaType": "application/json", "contentSchema": data, "examples": [example]})
+    texts += [{"type": "string", "const": word} for word in chunks.words]
+    return {"type": "object", "required": ["data"], "properties": {"data": {"anyOf": texts}}}
 
 
 def _variants(stream: EventStream) -> Iterator[tuple[str, type[BaseModel], bool]]:

@@ -1,0 +1,148 @@
+"""What the embedded advisor says: sentences made from facts that were looked up.
+
+Pure. Must not claim what it wasn't given: each word about a pet is one of the pet's own facts.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from petstore.ai.care import SUBJECTS, read_care
+from petstore.ai.understanding import Aim, Request
+from petstore.shop import Pet, Species, SpeciesStock
+
+Link = Callable[[str], str]
+
+CAN = (
+    "I can tell you about the pets of this shop: what is in stock and what it costs, how to care for each kind of animal, "
+    "one pet by its name, and who would suit you. "
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A piece of text, and the pets that it speaks of."""
+
+    text: str
+    pets: tuple[Pet, ...] = ()
+
+
+def introduce(aim: Aim) -> Iterator[Advice]:
+    """Say what we can do, and first that we haven't understood, where that is so."""
+    yield Advice("Hello! " if aim is Aim.GREETING else "I'm a small advisor that works by rules, and I didn't understand that. ")
+    yield Advice(CAN)
+    yield Advice("Try: a quiet cat for a flat with a child.")
+
+
+def refuse(aim: Aim) -> Iterator[Advice]:
+    """Say what we can't do, and who can."""
+    if aim is Aim.VET:
+        yield Advice("I can't judge an animal's health. ")
+        yield Advice("Please call a vet, and at once if it bleeds, has eaten something poisonous or doesn't breathe well.")
+    else:
+        yield Advice("I can't see orders, payments, accounts or anything else about customers, and I can't change anything. ")
+        yield Advice("Your order has its own page, which its link leads to. ")
+        yield Advice(CAN.rstrip())
+
+
+def present(pets: Sequence[Pet], request: Request, link: Link) -> Iterator[Advice]:
+    """Tell about pets that were asked for by name."""
+    for number, pet in enumerate(pets):
+        start = "\n\n" if number else ""
+        yield Advice(f"{start}[{pet.name}]({link(pet.id)}) is a {_looks(pet)}. ", (pet,))
+        yield Advice(f"{_list([*pet.temperament]).capitalize()}; {_children(pet)}. {_offer(pet).capitalize()}. ")
+        yield Advice(pet.description)
+        for subject in request.subjects:
+            yield Advice(f" {read_care()[pet.species][subject]}")
+
+
+def tell_care(request: Request, pets: Sequence[Pet], link: Link) -> Iterator[Advice]:
+    """Tell what keeping animals of some species takes."""
+    for number, species in enumerate(request.wishes.species):
+        start = "\n\n" if number else ""
+        yield Advice(f"{start}{_plural(species).capitalize()}: ")
+        for subject in request.subjects or SUBJECTS:
+            yield Advice(f"{read_care()[species][subject]} ")
+    yield Advice("This is general advice; a vet knows your animal better.")
+    if pets:
+        yield Advice("\n\nIn the shop now:")
+        yield from _lines(pets, link)
+
+
+def list_stock(stock: Sequence[SpeciesStock]) -> Iterator[Advice]:
+    """Tell what is for sale."""
+    yield Advice("For sale now:")
+    for line in stock:
+        price = _money(line.lowest_cents) + (f" to {_money(line.highest_cents)}" if line.highest_cents > line.lowest_cents else "")
+        yield Advice(f"\n- {_plural(line.species)}: {line.kinds} to choose from, {line.stock} in stock, {price}")
+
+
+def advise(request: Request, pets: Sequence[Pet], above_budget: bool, link: Link) -> Iterator[Advice]:
+    """Show who matches what was wished for, or say that nobody does."""
+    wanted = _wanted(request)
+    if not pets:
+        yield Advice(f"I'm sorry: nothing in stock fits {wanted}. ")
+        yield Advice("Tell me what matters less, and I'll look again.")
+        return
+    if above_budget:
+        yield Advice(f"Nothing in stock fits {wanted}. The nearest above that price:")
+    else:
+        yield Advice(f"From what is in stock, for {wanted}:")
+    yield from _lines(pets, link)
+    missed = [trait for trait in request.wishes.temperament if not any(trait in pet.temperament for pet in pets)]
+    if missed:
+        yield Advice(f"\n\nNone of them is known to be {_list(missed, 'or')}.")
+
+
+def _lines(pets: Sequence[Pet], link: Link) -> Iterator[Advice]:
+    for pet in pets:
+        traits = _list([*pet.temperament])
+        yield Advice(f"\n- [{pet.name}]({link(pet.id)}): {_looks(pet)}; {traits}; {_children(pet)}; {_offer(pet)}", (pet,))
+
+
+def _wanted(request: Request) -> str:
+    wishes = request.wishes
+    noun = _list([_singular(species) for species in wishes.species], "or") or " ".join(wishes.words) or "pet"
+    thing = " ".join([*wishes.temperament, *(str(size).lower() for size in wishes.sizes), noun])
+    parts = [f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}"]
+    if request.flat:
+        parts.append("for a flat")
+    if wishes.good_with_kids:
+        parts.append("good with children")
+    if wishes.max_price_cents is not None:
+        parts.append(f"up to {_money(wishes.max_price_cents)}")
+    return ", ".join(parts)
+
+
+def _looks(pet: Pet) -> str:
+    return f"{pet.breed} ({_singular(pet.species)}, {pet.size.lower()}, {_age(pet.age_months)})"
+
+
+def _children(pet: Pet) -> str:
+    return "good with children" if pet.good_with_kids else "not for a home with children"
+
+
+def _offer(pet: Pet) -> str:
+    return f"{_money(pet.price_cents, pet.currency)}, {pet.stock} in stock" if pet.stock else "sold out at the moment"
+
+
+def _age(months: int) -> str:
+    years, rest = divmod(months, 12)
+    parts = [f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in ((years, "year"), (rest, "month")) if count]
+    return " ".join(parts) or "newborn"
+
+
+def _money(cents: int, currency: str = "USD") -> str:
+    amount = f"{cents // 100}.{cents % 100:02d}"
+    return f"${amount}" if currency == "USD" else f"{amount} {currency}"
+
+
+def _list(words: Sequence[str], joint: str = "and") -> str:
+    return f"{', '.join(words[:-1])} {joint} {words[-1]}" if len(words) > 1 else "".join(words)
+
+
+def _singular(species: Species) -> str:
+    return "small animal" if species is Species.OTHER else species.lower()
+
+
+def _plural(species: Species) -> str:
+    return f"{_singular(species)}s"

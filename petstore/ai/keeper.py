@@ -1,0 +1,52 @@
+"""Notes in the database for which runs somebody is there, one keeper in each worker, and hands runs over when the worker ends.
+
+Must not know who is there, nor what a run is.
+"""
+
+import logging
+import threading
+
+from petstore.ai.audience import Audience
+from petstore.ai.runs import Runs
+from petstore.sse import LogUnavailable
+
+logger = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Works in a thread of its own (a greenlet under gevent) from `start` to `stop`. Nobody there means no transaction."""
+
+    def __init__(self, runs: Runs, audience: Audience) -> None:
+        self._runs = runs
+        self._audience = audience
+        self._stopping = False
+        self._news = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+        audience.on_leave = self._news.set
+
+    def start(self) -> None:
+        """Begin. A keeper is started once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and let other workers go on with the runs of this one."""
+        self._stopping = True
+        self._news.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        try:
+            self._runs.hand_over()
+        except LogUnavailable as error:
+            logger.warning("runs could not be handed over, and rest until their leases expire: %s", error)
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._news.wait(self._runs.touch_s)
+            self._news.clear()
+            left = self._audience.take_left()
+            try:
+                self._runs.keep(self._audience.present(), left)
+            except LogUnavailable as error:
+                logger.warning("it could not be noted who is there: %s", error)
+            except Exception:
+                logger.exception("the keeper failed and goes on")

@@ -1,0 +1,97 @@
+"""Reads what comes over a network in a greenlet of its own, so that whoever waits for it is never stuck in that wait.
+
+What has come in the meantime is handed over together: the faster a model talks, the fewer transactions each of its words costs.
+Must not know what is read.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from petstore.ai.engine import MODEL, Halt
+from petstore.ai.error import EngineFailed
+from petstore.sse import close_own_loop
+
+TICK_S = 1.0
+"""How often the reader is told that there is nothing new."""
+
+PAUSE_S = 0.02
+"""How long what comes is collected, at least, before more is handed over: nobody reads faster than this."""
+
+T = TypeVar("T")
+
+
+class _End:
+    """What the queue holds last: how the reading ended."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.error = error
+
+
+class _Poke:
+    """Something else has happened."""
+
+
+class Reading(Generic[T]):
+    """Reads `items(halt)` as long as something comes at least every `silence_s` seconds."""
+
+    def __init__(self, items: Callable[[Halt], Iterator[T]], silence_s: float) -> None:
+        self._items = items
+        self._silence_s = silence_s
+        self._halt = Halt()
+        self._queue: queue.SimpleQueue[T | _End | _Poke] = queue.SimpleQueue()
+
+    def poke(self) -> None:
+        """Have an empty list handed over soon."""
+        self._queue.put(_Poke())
+
+    def batches(self) -> Iterator[list[T]]:
+        """Yield what has come, or an empty list when nothing has for a while. Raises what `items` raises, and EngineFailed.
+
+        Closing it hangs up.
+        """
+        threading.Thread(target=self._read, name="reading", daemon=True).start()
+        heard_at = time.monotonic()
+        try:
+            while True:
+                batch, end = self._take(min(TICK_S, self._silence_s))
+                if batch:
+                    heard_at = time.monotonic()
+                elif end is None and time.monotonic() - heard_at >= self._silence_s:
+                    raise EngineFailed(MODEL, f"nothing came for {self._silence_s:g} s")
+                if batch or end is None:
+                    yield batch
+                if end is not None:
+                    if end.error is not None:
+                        raise end.error
+                    return
+                if batch:
+                    time.sleep(PAUSE_S)
+        finally:
+            self._halt.request()
+
+    def _take(self, timeout_s: float) -> tuple[list[T], _End | None]:
+        batch: list[T] = []
+        try:
+            item = self._queue.get(timeout=timeout_s)
+            while True:
+                if isinstance(item, _End):
+                    return batch, item
+                if not isinstance(item, _Poke):
+                    batch.append(item)
+                item = self._queue.get_nowait()
+        except queue.Empty:
+            return batch, None
+
+    def _read(self) -> None:
+        error: Exception | None = None
+        try:
+            for item in self._items(self._halt):
+                self._queue.put(item)
+        except Exception as caught:  # noqa: BLE001 (it is raised again, where it's waited for)
+            error = caught
+        finally:
+            self._queue.put(_End(error))
+            close_own_loop()

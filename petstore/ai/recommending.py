@@ -1,0 +1,160 @@
+"""The generation of recommendations: by a language model where there is one, finished by the embedded recommender where not.
+
+Must not know runs, nor how a recommendation is chosen.
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Protocol
+
+from gevent import get_hub
+
+from petstore.ai.engine import EMBEDDED, MODEL, Halt
+from petstore.ai.error import EngineFailed
+from petstore.ai.generation import Batch, Generation, Made, Result
+from petstore.ai.reading import Reading
+from petstore.ai.recommender import Recommendation, Recommender
+from petstore.ai.run import Run
+from petstore.shop import Customer, Pet, Shop, find_pets, get_customer
+from petstore.sse import Event, EventLog
+
+RECOMMENDATION = "recommendation"
+"""The type of the events that carry one."""
+
+SLICE_S = 0.005
+"""Picks made within this time are committed together: a fast recommender must not pay a commit for each."""
+
+TOKENS_A_PICK = 60
+"""About what one line of a model costs, which says what it cost only in the end."""
+
+CANDIDATES = 30
+"""Pets that a model chooses from: each costs a hundred tokens to read."""
+
+logger = logging.getLogger(__name__)
+
+
+class Ranking(Protocol):
+    """Ranks candidates for a customer, as a language model does."""
+
+    def rank(
+        self, customer: Customer, liked: Sequence[Pet], candidates: Sequence[Pet], limit: int, halt: Halt
+    ) -> Iterator[Recommendation]:
+        """Yield up to `limit` of the candidates, best first, each as soon as it's certain. Raises EngineFailed."""
+
+
+class Recommending:
+    """Begins generations of recommendations (see `generation.Generate`). `silence_s` is how long a model may say nothing."""
+
+    def __init__(self, log: EventLog, recommender: Recommender, ranking: Ranking | None = None, silence_s: float = 0.0) -> None:
+        self._log = log
+        self._recommender = recommender
+        self._ranking = ranking
+        self._silence_s = silence_s
+
+    def __call__(self, run: Run, done: Sequence[Event]) -> Generation:
+        ranking = self._ranking if run.engine == MODEL else None
+        return _Choice(run, done, self._log, self._recommender, ranking, self._silence_s)
+
+
+class _Choice:
+    """See `generation.Generation` for the contract."""
+
+    def __init__(
+        self,
+        run: Run,
+        done: Sequence[Event],
+        log: EventLog,
+        recommender: Recommender,
+        ranking: Ranking | None,
+        silence_s: float,
+    ) -> None:
+        self.engine = EMBEDDED if ranking is None else MODEL
+        self.phase = "choosing"
+        self.total: int | None = run.request["limit"]
+        self._limit: int = run.request["limit"]
+        self._run = run
+        self._picks = [_pick(event) for event in done if event.type == RECOMMENDATION]
+        self._shop = Shop(log, run.tenant)
+        self._recommender = recommender
+        self._ranking = ranking
+        self._silence_s = silence_s
+        self._reading: Reading[Recommendation] | None = None
+
+    def poke(self) -> None:
+        if self._reading is not None:
+            self._reading.poke()
+
+    def batches(self) -> Iterator[Batch]:
+        customer = get_customer(self._shop, str(self._run.customer_id))
+        if self._ranking is not None and self._left():
+            try:
+                yield from self._by_model(self._ranking, customer)
+            except EngineFailed as error:
+                logger.warning("the embedded recommender goes on instead of the model: %s", error)
+        if self._left():
+            self.engine = EMBEDDED
+        yield from self._embedded(customer)
+
+    def _left(self) -> int:
+        return self._limit - len(self._picks)
+
+    def _by_model(self, ranking: Ranking, customer: Customer) -> Iterator[Batch]:
+        chosen = self._recommender.recommend(self._shop, customer, self._picks, len(self._picks) + CANDIDATES)
+        ids = [pick.pet_id for pick in get_hub().threadpool.apply(list, (chosen,))]
+        pets = self._shop.query(lambda connection: find_pets(self._shop, connection, [*ids, *customer.likes]))
+        candidates = [pets[id] for id in ids if id in pets]
+        liked = [pets[id] for id in customer.likes if id in pets]
+        self.phase = "asking the model"
+        self._reading = Reading(lambda halt: ranking.rank(customer, liked, candidates, self._left(), halt), self._silence_s)
+        batches = self._reading.batches()
+        try:
+            for picks in batches:
+                yield self._made(picks, TOKENS_A_PICK)
+        finally:
+            batches.close()  # type: ignore[attr-defined]
+            self._reading = None
+
+    def _embedded(self, customer: Customer) -> Iterator[Batch]:
+        """Yield what is left of the picks, in slices of time, and the result with the last one."""
+        self.phase = "choosing"
+        before = list(self._picks)
+        picks = self._recommender.recommend(self._shop, customer, before, self._limit)
+        while True:
+            left = self._left()
+            made, exhausted = get_hub().threadpool.apply(_slice, (picks, left)) if left else ([], True)
+            batch = self._made(made)
+            if exhausted:
+                yield [*batch, Result({"total": len(self._picks)})]
+                return
+            yield batch
+
+    def _made(self, picks: Sequence[Recommendation], tokens: int = 0) -> list[Made | Result]:
+        self._picks += picks
+        return [
+            Made(
+                RECOMMENDATION,
+                {"petId": pick.pet_id, "name": pick.name, "score": pick.score, "reason": pick.reason},
+                tokens=tokens,
+            )
+            for pick in picks
+        ]
+
+
+def _slice(picks: Iterator[Recommendation], limit: int) -> tuple[list[Recommendation], bool]:
+    """Return the picks of one slice of time, at least one if there is one, and whether there are no more to come."""
+    made: list[Recommendation] = []
+    until = time.monotonic() + SLICE_S
+    for pick in islice(picks, limit):
+        made.append(pick)
+        if time.monotonic() > until:
+            break
+    else:
+        return made, True
+    return made, len(made) == limit
+
+
+def _pick(event: Event) -> Recommendation:
+    data = event.value()
+    return Recommendation(data["petId"], data["name"], data["score"], data["reason"])

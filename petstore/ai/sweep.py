@@ -1,0 +1,78 @@
+"""The job that looks after runs: it takes over those whose worker has gone, and forgets those past retention.
+
+An embedded engine goes on where the events end. A model's half answer is nobody else's to finish, and its call is gone: such a
+run ends with an error that says that it may be tried again.
+
+Must not know what a generation does.
+"""
+
+import logging
+import time
+
+from sqlalchemy import Select, select, update
+
+from petstore.ai.engine import EMBEDDED
+from petstore.ai.production import UNAVAILABLE
+from petstore.ai.run import Run, RunStatus, now, producer_expiry, run_from, runs
+from petstore.ai.runs import Runs
+from petstore.sse import ERROR, Draft, EventLog, Transaction
+
+SWEEP_S = 2.5
+"""How often abandoned runs are looked for."""
+
+FORGET_S = 60.0
+"""How often runs past retention are looked for, at most."""
+
+logger = logging.getLogger(__name__)
+
+
+class Sweep:
+    """Looks after the runs of `log`. They are kept for `retention_s` after their start."""
+
+    def __init__(self, log: EventLog, runs: Runs, retention_s: float) -> None:
+        self._log = log
+        self._runs = runs
+        self._retention_s = retention_s
+        self._forget_at = 0.0
+        self._forget_s = min(FORGET_S, retention_s / 10)
+
+    def sweep(self) -> float:
+        """Take over one run, or forget some. Returns the seconds to the next sweep. Raises LogUnavailable."""
+        # Looked at first: a write lock every second, for nothing, would be felt by those who write.
+        if self._log.query(lambda connection: connection.execute(_abandoned()).first()):
+            run = self._log.write(self._adopt)
+            if run is not None:
+                logger.warning("run %s was abandoned and goes on here", run.id)
+                self._runs.go_on(run)
+            return 0.0
+        if time.monotonic() > self._forget_at:
+            self._forget_at = time.monotonic() + self._forget_s
+            self._log.write(self._forget_old)
+        return SWEEP_S
+
+    def _adopt(self, transaction: Transaction) -> Run | None:
+        row = transaction.connection.execute(_abandoned()).first()
+        if row is None:
+            return None
+        run = run_from(row)
+        claim = update(runs).filter_by(id=run.id)
+        if run.engine != EMBEDDED:
+            transaction.connection.execute(claim.values(status=RunStatus.FAILED))
+            transaction.append([Draft(run.topic, ERROR, UNAVAILABLE)])
+            self._runs.meter.run_ended(run.kind, RunStatus.FAILED, run.engine)
+            logger.warning("run %s ends: its worker has gone, and with it the call of the model", run.id)
+            return None
+        transaction.connection.execute(claim.values(holder=self._runs.holder, expires_at=producer_expiry()))
+        return run
+
+    def _forget_old(self, transaction: Transaction) -> None:
+        before = now() - int(self._retention_s * 1e6)
+        old = select(runs).where(runs.c.status != RunStatus.RUNNING, runs.c.created_at < before).limit(100)
+        found = [run_from(row) for row in transaction.connection.execute(old)]
+        if found:
+            self._log.forget(transaction, [run.topic for run in found])
+            transaction.connection.execute(runs.delete().where(runs.c.id.in_([run.id for run in found])))
+
+
+def _abandoned() -> Select[tuple[object, ...]]:
+    return select(runs).where(runs.c.status == RunStatus.RUNNING, runs.c.expires_at < now()).limit(1)

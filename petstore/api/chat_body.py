@@ -1,0 +1,143 @@
+"""What a chat completion is asked with: OpenAI's body, and the Modern PetstoreAPI's, which is the same in another casing.
+
+Who writes a role or the model in capitals, or `maxTokens`, is a client of the latter, and is answered in its casing; everybody
+else is OpenAI's. Must not know what answers.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from petstore.ai import Message, Question, Role
+from petstore.api.body import Body
+
+MAX_PROMPT = 32_000
+"""Characters of all messages together. More is no question about pets, and a model is paid by the word."""
+
+MAX_MESSAGES = 200
+MAX_TOKENS = 4096
+DEFAULT_TOKENS = 1024
+
+_ROLES = {"system": Role.SYSTEM, "developer": Role.SYSTEM, "user": Role.USER, "assistant": Role.ASSISTANT}
+_WRITTEN = (*_ROLES, *map(str.upper, _ROLES))
+
+Tokens = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
+
+
+class TextPart(Body):
+    """A part of a message. Other kinds, such as images, are not for us."""
+
+    type: Literal["text"]
+    text: str
+
+
+def _join_parts(content: str | list[TextPart] | None) -> str:
+    if isinstance(content, list):
+        return "".join(part.text for part in content)
+    return content or ""
+
+
+def _check_role(role: str) -> str:
+    if role not in _WRITTEN:
+        raise ValueError(f"must be one of {', '.join(_ROLES)}, in small letters or capitals")
+    return role
+
+
+class ChatMessage(Body):
+    """One message. Clients send back whole messages that they got, so whatever else is in one is let pass."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    role: Annotated[str, AfterValidator(_check_role), WithJsonSchema({"type": "string", "enum": list(_WRITTEN)})]
+    content: Annotated[str | Annotated[list[TextPart], Field(max_length=100)] | None, AfterValidator(_join_parts)]
+
+    def as_message(self) -> Message:
+        """Return the message as engines take it."""
+        return Message(_ROLES[self.role.lower()], str(self.content))
+
+
+def _check_length(messages: list[ChatMessage]) -> list[ChatMessage]:
+    if sum(len(str(message.content)) for message in messages) > MAX_PROMPT:
+        raise PydanticCustomError("too_long", f"All messages together must not have more than {MAX_PROMPT} characters")
+    return messages
+
+
+Messages = Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES), AfterValidator(_check_length)]
+
+
+def _as_float(value: Any) -> Any:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Temperature = Annotated[float, Field(ge=0, le=2), BeforeValidator(_as_float)]
+
+
+class StreamOptions(Body):
+    """What else a stream should tell."""
+
+    include_usage: Annotated[bool, Field(alias="include_usage")] = False
+    include_obfuscation: Annotated[bool, Field(alias="include_obfuscation")] = False
+
+
+_STREAM_OPTIONS: list[Any] = [
+    {"required": ["stream"], "properties": {"stream": {"const": True}}},
+    {"properties": {"stream_options": {"type": "null"}}},
+]
+"""They are for streams alone."""
+
+_EXAMPLE: dict[str, Any] = {
+    "model": "pet-advisor-1",
+    "messages": [{"role": "user", "content": "a quiet cat for a flat with a child"}],
+}
+
+
+class ChatRequest(Body):
+    """A request for a completion. What OpenAI has besides, and would change the answer's form, is refused."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": _STREAM_OPTIONS, "examples": [_EXAMPLE]})
+
+    messages: Messages
+    model: Annotated[str, Field(max_length=100)] = "pet-advisor-1"
+    stream: bool = False
+    stream_options: Annotated[StreamOptions | None, Field(alias="stream_options")] = None
+    max_tokens: Annotated[Tokens | None, Field(alias="max_tokens")] = None
+    max_completion_tokens: Annotated[Tokens | None, Field(alias="max_completion_tokens")] = None
+    max_tokens_upstream: Annotated[Tokens | None, Field(alias="maxTokens")] = None
+    temperature: Temperature | None = None
+    n: Literal[1] | None = None
+
+    # Taken, so that no client has to be changed, and without effect: an answer is one of many anyway.
+    top_p: Annotated[Any, Field(alias="top_p")] = None
+    presence_penalty: Annotated[Any, Field(alias="presence_penalty")] = None
+    frequency_penalty: Annotated[Any, Field(alias="frequency_penalty")] = None
+    seed: Any = None
+    user: Any = None
+    metadata: Any = None
+    store: Any = None
+    safety_identifier: Annotated[Any, Field(alias="safety_identifier")] = None
+    service_tier: Annotated[Any, Field(alias="service_tier")] = None
+    reasoning_effort: Annotated[Any, Field(alias="reasoning_effort")] = None
+
+    @property
+    def upstream(self) -> bool:
+        """Whether the client is one of the Modern PetstoreAPI, by how it writes."""
+        capitals = self.model.isupper() or any(message.role.isupper() for message in self.messages)
+        return capitals or self.max_tokens_upstream is not None
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether a stream should tell at its end what it cost."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
+    @model_validator(mode="after")
+    def _check_stream_options(self) -> Self:
+        if self.stream_options is not None and not self.stream:
+            raise PydanticCustomError("unknown_field", "stream_options is only for streams")
+        return self
+
+    def question(self) -> Question:
+        """Return what engines are asked."""
+        limit = self.max_tokens or self.max_completion_tokens or self.max_tokens_upstream or DEFAULT_TOKENS
+        temperature = 1.0 if self.temperature is None else self.temperature
+        return Question(tuple(message.as_message() for message in self.messages), limit, temperature)

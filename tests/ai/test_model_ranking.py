@@ -1,0 +1,103 @@
+"""Recommendations by a language model: what of its lines is taken, when, and what ends its turn."""
+
+import json
+from itertools import islice
+
+import pytest
+
+from petstore.ai.engine import Halt
+from petstore.ai.error import EngineFailed
+from petstore.ai.model_ranking import MAX_LINE, MAX_WRONG, ModelRanking
+from petstore.ai.recommender import Recommendation
+from petstore.shop import Customer, Pet, Shop, all_pets, get_customer
+from petstore.sse import EventLog
+from tests.ai.conftest import Serve
+from tests.ai.model_server import ModelServer, Script, Silence, picks, say
+
+
+@pytest.fixture
+def customer(log: EventLog) -> Customer:
+    return get_customer(Shop(log), "user-456")
+
+
+@pytest.fixture
+def candidates(log: EventLog) -> list[Pet]:
+    return all_pets(Shop(log))[:12]
+
+
+def rank(
+    serve: Serve, script: Script, customer: Customer, pets: list[Pet], limit: int = 5
+) -> tuple[list[Recommendation], ModelServer]:
+    server, model = serve(script)
+    return list(ModelRanking(model).rank(customer, [], pets, limit, Halt())), server
+
+
+def test_each_line_is_a_recommendation_in_the_model_s_order(serve: Serve, customer: Customer, candidates: list[Pet]):
+    wanted = [pet.id for pet in candidates[3:8]]
+    # Cut anywhere, as tokens are.
+    text = "".join(picks(wanted, [0.9, 0.8, 0.7, 0.6, 0.5]))
+    found, server = rank(serve, say(*[text[at : at + 7] for at in range(0, len(text), 7)]), customer, candidates)
+    assert [pick.pet_id for pick in found] == wanted
+    assert [pick.score for pick in found] == [0.9, 0.8, 0.7, 0.6, 0.5]
+    assert {pick.reason for pick in found} == {"It fits what you like"}
+    assert [pick.name for pick in found] == [pet.name for pet in candidates[3:8]]
+    assert len(server.calls) == 1
+
+
+def test_a_line_is_an_event_when_it_is_complete_whatever_follows(serve: Serve, customer: Customer, candidates: list[Pet]):
+    server, model = serve(say(*picks([candidates[0].id]), Silence()))
+    ranking = ModelRanking(model).rank(customer, [], candidates, 5, Halt())
+    assert [pick.pet_id for pick in islice(ranking, 1)] == [candidates[0].id]
+    ranking.close()  # type: ignore[attr-defined]
+    server.wait_until_hung_up()
+
+
+def test_invented_doubled_and_broken_ones_are_dropped(serve: Serve, customer: Customer, candidates: list[Pet]):
+    good = picks([candidates[0].id, candidates[1].id])
+    lines = [
+        "```json\n",
+        good[0],
+        *picks(["019b4127-0000-7000-8000-000000000000"]),  # invented
+        good[0],  # told already
+        good[1],
+        json.dumps({"petId": candidates[2].id, "score": 7, "reason": "too good"}) + "\n",
+        json.dumps({"petId": candidates[2].id, "score": 0.5, "reason": ""}) + "\n",
+        json.dumps({"petId": [], "score": 0.5, "reason": "a list"}) + "\n",
+        '{"petId": \n',
+        *picks([candidates[3].id], [0.4]),
+        "\n```",
+    ]
+    found, _ = rank(serve, say(*lines), customer, candidates)
+    assert [pick.pet_id for pick in found] == [candidates[index].id for index in (0, 1, 3)]
+
+
+def test_scores_never_rise(serve: Serve, customer: Customer, candidates: list[Pet]):
+    found, _ = rank(serve, say(*picks([pet.id for pet in candidates[:4]], [0.5, 0.9, 0.4, 0.6])), customer, candidates)
+    assert [pick.score for pick in found] == [0.5, 0.5, 0.4, 0.4]
+
+
+def test_it_hangs_up_when_it_has_enough(serve: Serve, customer: Customer, candidates: list[Pet]):
+    found, server = rank(serve, say(*picks([pet.id for pet in candidates[:3]]), Silence()), customer, candidates, limit=3)
+    assert len(found) == 3
+    server.wait_until_hung_up()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        say(*["I would rather talk about the weather.\n"] * MAX_WRONG, Silence()),
+        say("x" * (MAX_LINE + 1), Silence()),
+        say("[" * 900 + "\n", *["{}\n"] * MAX_WRONG, Silence()),
+    ],
+)
+def test_nonsense_ends_its_turn_before_it_ends_by_itself(serve: Serve, customer: Customer, candidates: list[Pet], script: Script):
+    with pytest.raises(EngineFailed):
+        rank(serve, script, customer, candidates)
+
+
+def test_it_is_told_nothing_in_anybody_s_own_words(serve: Serve, customer: Customer, candidates: list[Pet]):
+    _, server = rank(serve, say(*picks([candidates[0].id])), customer, candidates)
+    asked = json.dumps(server.calls[0], ensure_ascii=False)
+    assert all(pet.name in asked for pet in candidates)
+    assert not any(pet.description in asked for pet in candidates)
+    assert not any(secret in asked for secret in (customer.email, customer.last_name, customer.username, customer.id))

@@ -1,0 +1,149 @@
+"""Runs whose worker has gone are taken over: an embedded engine goes on where it was, and a model's end with an error."""
+
+import pytest
+from sqlalchemy import update
+
+from app import link_to_pet
+from petstore.ai import (
+    EMBEDDED,
+    MODEL,
+    Advisor,
+    Chatting,
+    EmbeddedRecommender,
+    Generate,
+    Message,
+    Question,
+    Recommending,
+    Role,
+    Run,
+    RunKind,
+    Runs,
+    RunStatus,
+    Sweep,
+    request_for,
+)
+from petstore.ai.run import runs as runs_table
+from petstore.shop import Change, Shop, change_inventory
+from petstore.sse import COMPLETE, ERROR, Event, EventLog, Feed
+
+QUESTION = Question((Message(Role.USER, "a quiet cat"),))
+
+
+class Count:
+    """A meter that adds up."""
+
+    def __init__(self) -> None:
+        self.tokens = self.unheard = 0
+        self.ended: list[tuple[str, str, str]] = []
+
+    def generated(self, engine: str, tokens: int, heard: bool) -> None:
+        self.tokens += tokens
+        self.unheard += 0 if heard else tokens
+
+    def run_ended(self, kind: str, status: str, engine: str) -> None:
+        self.ended.append((str(kind), str(status), engine))
+
+
+@pytest.fixture
+def meter() -> Count:
+    return Count()
+
+
+@pytest.fixture
+def runs(log: EventLog, feed: Feed, recommender: EmbeddedRecommender, meter: Count) -> Runs:
+    generates: dict[RunKind, Generate] = {
+        RunKind.RECOMMENDATIONS: Recommending(log, recommender),
+        RunKind.CHAT: Chatting(log, Advisor(link_to_pet)),
+    }
+    return Runs(log, feed, generates, EMBEDDED, meter, lease_s=60)
+
+
+def abandon(log: EventLog, run: Run, keep: int, engine: str = EMBEDDED) -> list[Event]:
+    """Set a run back to where its worker was killed after so many events, and return these."""
+    events = log.read([run.topic], 0, 1000)
+
+    def set_back(transaction: object) -> None:
+        connection = transaction.connection  # type: ignore[attr-defined]
+        connection.exec_driver_sql("DELETE FROM events WHERE id >= ? AND topic = ?", (events[keep].id, run.topic))
+        values = {"status": RunStatus.RUNNING, "expires_at": 0, "engine": engine, "made": keep}
+        connection.execute(update(runs_table).filter_by(id=run.id).values(**values))
+
+    log.write(set_back)
+    return events[:keep]
+
+
+def test_recommendations_go_on_where_they_were(log: EventLog, runs: Runs):
+    run = runs.join(Shop(log), "user-456")
+    whole = [event.value() for event in log.read([run.topic], 0, 100)]
+    kept = abandon(log, run, 4)
+    assert Sweep(log, runs, 3600).sweep() == 0
+    events = log.read([run.topic], 0, 100)
+    assert events[:4] == kept
+    assert [event.value() for event in events[:-1]] == whole[:-1]
+    assert events[-1].value()["total"] == 10
+    assert runs.get(run.id).status is RunStatus.COMPLETE
+
+
+def test_an_answer_goes_on_where_it_was(log: EventLog, runs: Runs):
+    run = runs.start(Shop(log), RunKind.CHAT, request_for(QUESTION, "pet-advisor-1"))
+    whole = [event.value() for event in log.read([run.topic], 0, 100)]
+    abandon(log, run, 2)
+    Sweep(log, runs, 3600).sweep()
+    assert [event.value() for event in log.read([run.topic], 0, 100)][:-1] == whole[:-1]
+
+
+def test_an_answer_that_would_be_another_one_by_now_ends_with_an_error(log: EventLog, runs: Runs, meter: Count):
+    run = runs.start(Shop(log), RunKind.CHAT, request_for(QUESTION, "pet-advisor-1"))
+    sources = log.read([run.topic], 0, 100)[-1].value()["sources"]
+    abandon(log, run, 2)
+    change_inventory(Shop(log), [Change(source["petId"], stock=0) for source in sources])
+    Sweep(log, runs, 3600).sweep()
+    last = log.read([run.topic], 0, 100)[-1]
+    assert last.type == ERROR
+    assert last.value()["retryable"] is True
+    assert runs.get(run.id).status is RunStatus.FAILED
+    assert meter.ended[-1] == ("CHAT", "FAILED", "embedded")
+
+
+def test_a_model_s_run_ends_with_an_error(log: EventLog, runs: Runs):
+    run = runs.join(Shop(log), "user-456")
+    kept = abandon(log, run, 4, engine=MODEL)
+    Sweep(log, runs, 3600).sweep()
+    *before, last = log.read([run.topic], 0, 100)
+    assert before == kept
+    assert last.type == ERROR
+    assert last.value()["retryable"] is True
+
+
+def test_a_run_that_was_taken_over_is_no_longer_its_first_maker_s(log: EventLog, runs: Runs):
+    run = runs.join(Shop(log), "user-456")
+    abandon(log, run, 4)
+    runs.hand_over()  # Nothing is being made here, so nothing changes.
+    assert runs.get(run.id).status is RunStatus.RUNNING
+    Sweep(log, runs, 3600).sweep()
+    assert [event.type for event in log.read([run.topic], 0, 100)].count(COMPLETE) == 1
+
+
+def test_a_run_past_retention_is_forgotten_with_its_events(log: EventLog, runs: Runs):
+    run = runs.join(Shop(log), "user-456")
+    sweep = Sweep(log, runs, 0.0)
+    assert sweep.sweep() > 0
+    assert log.read([run.topic], 0, 100) == []
+    assert runs.find(run.topic) is None
+
+
+def test_most_runs_are_one_transaction(log: EventLog, runs: Runs, monkeypatch: pytest.MonkeyPatch):
+    runs.join(Shop(log), "user-456")  # The index is built.
+    writes: list[object] = []
+    write = type(log).write
+    monkeypatch.setattr(type(log), "write", lambda self, work: (writes.append(work), write(self, work))[1])
+    run = runs.start(Shop(log), RunKind.CHAT, request_for(QUESTION, "pet-advisor-1"))
+    assert run.topic.startswith("chat/")
+    assert len(writes) == 1
+
+
+def test_no_more_calls_of_a_model_are_paid_for_at_once_than_a_limit(log: EventLog, runs: Runs, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("petstore.ai.runs.MAX_CALLS", 0)
+    run = runs.start(Shop(log), RunKind.CHAT, request_for(QUESTION, "pet-advisor-1"), engine=MODEL)
+    assert runs.get(run.id).engine == EMBEDDED
+    assert runs.get(run.id).status is RunStatus.COMPLETE

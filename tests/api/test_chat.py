@@ -1,0 +1,219 @@
+"""Chat completions: OpenAI's shape and the Modern PetstoreAPI's, streamed and whole, and what bad requests get."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from petstore.sse import Decoder
+from tests.ai.model_server import ModelServer, say
+from tests.api.conftest import CUSTOMER, signed_in
+
+CHAT = "/v1/chat/completions"
+QUESTION = {"messages": [{"role": "user", "content": "a quiet cat for a flat with a child"}]}
+
+State = Callable[[], object]
+
+
+@pytest.fixture
+def client(customer: FlaskClient) -> FlaskClient:
+    """Signed in: only the demo answers everybody."""
+    return customer
+
+
+def chunks(response: TestResponse) -> list[Any]:
+    """Return the chunks of a stream, which ends as it must; every line is one that OpenAI's clients can take."""
+    assert response.status_code == 200, response.text
+    assert response.content_type == "text/event-stream; charset=utf-8"
+    for line in response.text.split("\n"):
+        assert line == "" or line.startswith(("data: ", ": ")), line
+    assert "\n\n\n" not in response.text
+    events = Decoder().feed(response.data)
+    assert all(event.type == "message" for event in events)
+    *parts, done = [event.data for event in events]
+    assert done == "[DONE]"
+    return [json.loads(part) for part in parts]
+
+
+def text_of(parts: list[Any]) -> str:
+    return "".join(part["choices"][0]["delta"].get("content", "") for part in parts if part["choices"])
+
+
+def test_a_whole_completion_has_openai_s_shape(client: FlaskClient):
+    response = client.post(CHAT, json=QUESTION | {"model": "pet-advisor-1"})
+    assert response.status_code == 200
+    completion = response.get_json()
+    assert re.fullmatch("chatcmpl_[a-z0-9]+", completion["id"])
+    assert completion["object"] == "chat.completion"
+    assert completion["model"] == "pet-advisor-1"
+    (choice,) = completion["choices"]
+    assert choice["finish_reason"] == "stop"
+    assert choice["message"]["role"] == "assistant"
+    usage = completion["usage"]
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"] > 50
+    for annotation in choice["message"]["annotations"]:
+        citation = annotation["url_citation"]
+        assert choice["message"]["content"][citation["start_index"] : citation["end_index"]] == citation["title"]
+        assert client.get(citation["url"]).get_json()["name"] == citation["title"]
+    assert choice["message"]["annotations"]
+
+
+def test_a_stream_says_the_same_in_openai_s_chunks(client: FlaskClient):
+    whole = client.post(CHAT, json=QUESTION).get_json()
+    parts = chunks(client.post(CHAT, json=QUESTION | {"stream": True}))
+    assert text_of(parts) == whole["choices"][0]["message"]["content"]
+    assert parts[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    assert parts[-1]["choices"] == [{"index": 0, "delta": {}, "finish_reason": "stop"}]
+    assert {part["object"] for part in parts} == {"chat.completion.chunk"}
+    assert len({(part["id"], part["created"], part["model"]) for part in parts}) == 1
+    assert all(part["choices"][0]["finish_reason"] is None for part in parts[:-1])
+    assert len(parts) > 4, "it comes in pieces"
+
+
+def test_usage_is_the_last_chunk_where_it_is_asked_for(client: FlaskClient):
+    parts = chunks(client.post(CHAT, json=QUESTION | {"stream": True, "stream_options": {"include_usage": True}}))
+    assert parts[-1]["choices"] == []
+    assert parts[-1]["usage"]["completion_tokens"] > 0
+    assert all(part["usage"] is None for part in parts[:-1])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"messages": [{"role": "USER", "content": "a quiet cat"}]},
+        {"model": "PET_ADVISOR_1"},
+        {"model": "PET_ADVISOR_TURBO", "maxTokens": 4000},
+        {"maxTokens": 1024},
+    ],
+)
+def test_who_writes_in_upstream_s_casing_is_answered_in_it(client: FlaskClient, change: dict[str, Any]):
+    completion = client.post(CHAT, json=QUESTION | change).get_json()
+    (choice,) = completion["choices"]
+    assert choice["finishReason"] == "STOP"
+    assert choice["message"].keys() == {"role", "content"}
+    assert completion["usage"].keys() == {"promptTokens", "completionTokens", "totalTokens"}
+    parts = chunks(client.post(CHAT, json=QUESTION | change | {"stream": True}))
+    assert parts[-1]["choices"] == [{"index": 0, "delta": {}, "finish_reason": "stop", "finishReason": "STOP"}]
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "maxTokens"])
+def test_an_answer_is_cut_at_the_limit_by_whatever_name(client: FlaskClient, name: str):
+    completion = client.post(CHAT, json=QUESTION | {name: 7}).get_json()
+    choice = completion["choices"][0]
+    assert (choice.get("finish_reason") or choice["finishReason"].lower()) == "length"
+    assert 7 in completion["usage"].values()
+
+
+def test_parts_of_text_are_a_text(client: FlaskClient):
+    parts = [{"type": "text", "text": "a quiet "}, {"type": "text", "text": "cat"}]
+    one = client.post(CHAT, json={"messages": [{"role": "user", "content": parts}]}).get_json()
+    other = client.post(CHAT, json={"messages": [{"role": "user", "content": "a quiet cat"}]}).get_json()
+    assert one["choices"][0]["message"] == other["choices"][0]["message"]
+
+
+def test_a_conversation_with_answers_as_clients_send_them_back_is_understood(client: FlaskClient):
+    answer = client.post(CHAT, json=QUESTION).get_json()["choices"][0]["message"]
+    messages = [{"role": "system", "content": "Be kind."}, *QUESTION["messages"], answer | {"tool_calls": None, "audio": None}]
+    again = client.post(
+        CHAT, json={"messages": [*messages, {"role": "user", "content": "under $460"}], "temperature": 0, "top_p": 1}
+    )
+    assert "up to $460.00" in again.get_json()["choices"][0]["message"]["content"]
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "param", "code"),
+    [
+        ({"model": "gpt-5"}, 404, None, "model_not_found"),
+        ({"messages": []}, 422, "messages", "out_of_range"),
+        ({"messages": [{"role": "user", "content": "x" * 200_000}]}, 422, "messages", "out_of_range"),
+        ({"messages": [{"role": "user", "content": "x" * 500}] * 100}, 422, "messages", "out_of_range"),
+        ({"messages": [{"role": "user", "content": "hi"}] * 201}, 422, "messages", "out_of_range"),
+        ({"messages": "hello"}, 422, "messages", "invalid_type"),
+        ({"messages": [{"role": "robot", "content": "hi"}]}, 422, "messages.0.role", "invalid_format"),
+        ({"messages": [{"role": "user"}]}, 422, "messages.0.content", "required_field"),
+        ({"max_tokens": 0}, 422, "max_tokens", "out_of_range"),
+        ({"max_tokens": 4097}, 422, "max_tokens", "out_of_range"),
+        ({"maxTokens": -1}, 422, "maxTokens", "out_of_range"),
+        ({"max_tokens": 1.5}, 422, "max_tokens", None),
+        ({"temperature": 2.1}, 422, "temperature", "out_of_range"),
+        ({"n": 2}, 422, "n", None),
+        ({"tools": []}, 422, "tools", "unknown_field"),
+        ({"stream": "yes"}, 422, "stream", "invalid_type"),
+        ({"stream_options": {"include_usage": True}}, 422, "", "unknown_field"),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_bad_request_is_a_problem_that_openai_s_clients_understand_too(
+    client: FlaskClient, state: State, change: dict[str, Any], status: int, param: str | None, code: str | None, stream: bool
+):
+    if "stream" in change or "stream_options" in change:
+        stream = False
+    before = state()
+    response = client.post(CHAT, json=QUESTION | ({"stream": True} if stream else {}) | change)
+    assert response.status_code == status, response.text
+    assert response.mimetype == "application/problem+json"
+    problem = response.get_json()
+    assert problem["status"] == status
+    assert problem["error"]["type"] == "invalid_request_error"
+    assert problem["error"]["param"] == param
+    assert problem["error"]["message"]
+    if code:
+        assert problem["error"]["code"] == code
+    assert state() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"messages": ' + b"[" * 500 + b"]" * 500 + b"}", b"\xff"])
+def test_what_is_no_request_at_all_is_one_of_ours_too(client: FlaskClient, content: bytes):
+    response = client.post(CHAT, data=content, content_type="application/json")
+    assert response.status_code in (400, 422)
+    assert response.get_json()["error"]["message"]
+
+
+def test_the_models_are_listed_and_shown(client: FlaskClient):
+    models = client.get("/v1/models").get_json()
+    assert models["object"] == "list"
+    assert [model["id"] for model in models["data"]] == ["pet-advisor-1", "pet-advisor-turbo"]
+    assert client.get("/v1/models/pet-advisor-1").get_json() == models["data"][0]
+    missing = client.get("/v1/models/gpt-5")
+    assert missing.status_code == 404
+    assert missing.get_json()["error"]["code"] == "model_not_found"
+
+
+def test_the_same_idempotency_key_gets_the_same_completion_whole_or_streamed(client: FlaskClient):
+    key = {"Idempotency-Key": "one"}
+    first = client.post(CHAT, json=QUESTION, headers=key)
+    again = client.post(CHAT, json=QUESTION, headers=key)
+    assert again.get_json() == first.get_json()
+    streamed = chunks(client.post(CHAT, json=QUESTION | {"stream": True}, headers=key))
+    assert streamed[0]["id"] == first.get_json()["id"]
+    other = client.post(CHAT, json={"messages": [{"role": "user", "content": "another"}]}, headers=key)
+    assert other.status_code == 422
+    assert client.post(CHAT, json=QUESTION, headers={"Idempotency-Key": "two"}).get_json()["id"] != first.get_json()["id"]
+    assert client.post(CHAT, json=QUESTION, headers={"Idempotency-Key": "x" * 256}).status_code == 400
+
+
+def test_a_completion_links_to_its_run(client: FlaskClient):
+    response = client.post(CHAT, json=QUESTION)
+    link = re.fullmatch('<(/v1/runs/[0-9a-f-]{36})>; rel="monitor"', response.headers["Link"])
+    assert link
+    run = client.get(link[1]).get_json()
+    assert run["kind"] == "CHAT"
+    assert run["status"] == "COMPLETE"
+    assert run["content"] == response.get_json()["choices"][0]["message"]["content"]
+
+
+def test_a_model_answers_where_one_is_named_and_the_embedded_one_for_turbo(make_app: Callable[..., Flask]):
+    with ModelServer(say("Hello ", "there")) as server:
+        client = signed_in(make_app(llm_model="test", llm_base_url=server.url), CUSTOMER)
+        whole = client.post(CHAT, json=QUESTION).get_json()
+        assert whole["choices"][0]["message"]["content"] == "Hello there"
+        assert whole["usage"] == {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
+        assert text_of(chunks(client.post(CHAT, json=QUESTION | {"stream": True}))) == "Hello there"
+        turbo = client.post(CHAT, json=QUESTION | {"model": "pet-advisor-turbo"}).get_json()
+        assert "From what is in stock" in turbo["choices"][0]["message"]["content"]
+        assert len(server.calls) == 2

@@ -1,0 +1,241 @@
+"""Runs over HTTP: started, looked at, streamed and stopped; by the embedded engines, and by a model's with all its faults."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from petstore.sse import Decoder, Received
+from tests.ai.model_server import Cut, ModelServer, Raw, Refusal, Script, Silence, picks, say
+from tests.api.conftest import CUSTOMER, signed_in
+
+RUNS = "/v1/runs"
+RECOMMENDATIONS = {"kind": "RECOMMENDATIONS", "userId": "user-456"}
+CHAT = {"kind": "CHAT", "messages": [{"role": "user", "content": "a quiet cat"}]}
+
+State = Callable[[], object]
+
+
+@pytest.fixture
+def client(customer: FlaskClient) -> FlaskClient:
+    """Signed in: only the demo answers everybody."""
+    return customer
+
+
+def stream(client: FlaskClient, run: dict[str, Any], **headers: str) -> list[Received]:
+    """Return the events of a run's stream, read to its end."""
+    response = client.get(run["links"]["stream"], headers=headers)
+    assert response.status_code == 200
+    return Decoder().feed(response.data)
+
+
+def start(client: FlaskClient, body: dict[str, Any], **headers: str) -> dict[str, Any]:
+    response = client.post(RUNS, json=body, headers=headers)
+    assert response.status_code == 201, response.text
+    run: dict[str, Any] = response.get_json()
+    assert response.headers["Location"] == run["links"]["self"]
+    return run
+
+
+def test_a_run_of_recommendations_is_shown_and_streamed(client: FlaskClient):
+    run = start(client, RECOMMENDATIONS | {"limit": 3})
+    events = stream(client, run)
+    assert [event.type for event in events] == ["recommendation"] * 3 + ["complete"]
+    end = json.loads(events[-1].data)
+    assert end["total"] == 3
+    assert end["engine"] == "embedded"
+    shown = client.get(run["links"]["self"]).get_json()
+    assert shown["status"] == "COMPLETE"
+    assert shown["data"] == [json.loads(event.data) for event in events[:-1]]
+    assert shown["result"] == end
+    assert str(shown["lastEventId"]) == events[-1].last_event_id
+
+
+def test_a_run_of_chat_is_shown_and_streamed(client: FlaskClient):
+    run = start(client, CHAT)
+    events = stream(client, run)
+    shown = client.get(run["links"]["self"]).get_json()
+    assert "".join(json.loads(event.data)["content"] for event in events if event.type == "delta") == shown["content"]
+    assert events[-1].type == "complete"
+    assert shown["result"]["finishReason"] == "STOP"
+    assert shown["result"]["sources"]
+
+
+def test_a_finished_run_replays_from_any_cursor_and_then_says_that_there_is_no_more(client: FlaskClient):
+    run = start(client, RECOMMENDATIONS)
+    events = stream(client, run)
+    for at, event in enumerate(events[:-1], start=1):
+        assert stream(client, run, **{"Last-Event-ID": event.last_event_id}) == events[at:]
+    assert client.get(run["links"]["stream"], headers={"Last-Event-ID": events[-1].last_event_id}).status_code == 204
+
+
+def test_the_same_idempotency_key_never_starts_a_second_one(client: FlaskClient, state: State):
+    key = {"Idempotency-Key": "abc"}
+    first = start(client, CHAT, **key)
+    before = state()
+    assert start(client, CHAT, **key)["id"] == first["id"]
+    assert client.post(RUNS, json=RECOMMENDATIONS, headers=key).status_code == 422
+    assert state() == before
+
+
+def test_a_run_s_topic_is_one_for_the_stream_of_many(client: FlaskClient):
+    run = start(client, CHAT)
+    response = client.get(f"/v1/stream?topics={run['topic']}")
+    assert [event.type for event in Decoder().feed(response.data)][-1] == "complete"
+    assert client.get("/v1/stream?topics=chat/019b4127-0000-7000-8000-000000000000").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "kind"),
+        ({"kind": "POETRY"}, "kind"),
+        ({"kind": "CHAT"}, ""),
+        ({"kind": "RECOMMENDATIONS"}, ""),
+        (CHAT | {"userId": "user-456"}, ""),
+        (RECOMMENDATIONS | {"messages": CHAT["messages"]}, ""),
+        (RECOMMENDATIONS | {"limit": 0}, "limit"),
+        (RECOMMENDATIONS | {"limit": 51}, "limit"),
+        (CHAT | {"messages": []}, "messages"),
+        (CHAT | {"maxTokens": 0}, "maxTokens"),
+        (CHAT | {"messages": [{"role": "user", "content": "x" * 200_000}]}, "messages"),
+    ],
+)
+def test_a_bad_body_is_a_problem_and_starts_nothing(client: FlaskClient, state: State, body: dict[str, Any], field: str):
+    before = state()
+    response = client.post(RUNS, json=body)
+    assert response.status_code == 422, response.text
+    assert response.get_json()["errors"][0]["field"] == field
+    assert state() == before
+
+
+@pytest.mark.parametrize(("body", "status"), [(RECOMMENDATIONS | {"userId": "user-457"}, 404), (CHAT | {"model": "gpt-5"}, 404)])
+def test_an_unknown_customer_or_model_is_not_found(client: FlaskClient, state: State, body: dict[str, Any], status: int):
+    before = state()
+    assert client.post(RUNS, json=body).status_code == status
+    assert state() == before
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_an_unknown_run_is_not_found(client: FlaskClient, method: str):
+    assert client.open(f"{RUNS}/019b4127-0000-7000-8000-000000000000", method=method).status_code == 404
+    assert client.open(f"{RUNS}/nonsense", method=method).status_code == 400
+
+
+def test_to_delete_a_run_that_has_ended_changes_nothing(client: FlaskClient, state: State):
+    run = start(client, CHAT)
+    before = state()
+    assert client.delete(run["links"]["self"]).status_code == 204
+    assert state() == before
+
+
+def candidates(server: ModelServer) -> list[str]:
+    """Return the pets that the model was asked to rank."""
+    return [pet["petId"] for pet in json.loads(server.calls[-1]["messages"][1]["content"])["candidates"]]
+
+
+def test_a_model_s_lines_are_the_recommendations(make_app: Callable[..., Flask]):
+    def rank(request: dict[str, Any]) -> Any:
+        wanted = [pet["petId"] for pet in json.loads(request["messages"][1]["content"])["candidates"]]
+        return say(*picks(list(reversed(wanted))[:10]))(request)
+
+    with ModelServer(rank) as server:
+        client = signed_in(make_app(llm_model="test", llm_base_url=server.url), CUSTOMER)
+        events = stream(client, start(client, RECOMMENDATIONS))
+        assert [json.loads(event.data)["petId"] for event in events[:-1]] == list(reversed(candidates(server)))[:10]
+        assert {json.loads(event.data)["reason"] for event in events[:-1]} == {"It fits what you like"}
+        assert json.loads(events[-1].data)["engine"] == "model"
+        assert len(server.calls) == 1
+
+
+def first_two_and(*steps: Any) -> Script:
+    def rank(request: dict[str, Any]) -> Any:
+        wanted = [pet["petId"] for pet in json.loads(request["messages"][1]["content"])["candidates"]]
+        return say(*picks(wanted[:2], [0.9, 0.8]), *steps)(request)
+
+    return rank
+
+
+@pytest.mark.parametrize(
+    ("script", "by_model"),
+    [
+        (say(Refusal(429, {"message": "slow down"})), 0),
+        (say(Cut()), 0),
+        (say(Silence()), 0),
+        (say("I like cats.\n" * 5), 0),
+        (say(*picks(["019b4127-0000-7000-8000-000000000000"])), 0),
+        (first_two_and(), 2),
+        (first_two_and(Cut()), 2),
+        (first_two_and(Silence()), 2),
+        (first_two_and(Raw(b"data: {not JSON\n\n")), 2),
+        (first_two_and('{"petId": '), 2),
+    ],
+)
+def test_what_a_model_doesn_t_finish_the_embedded_one_does(make_app: Callable[..., Flask], script: Script, by_model: int):
+    with ModelServer(script) as server:
+        client = signed_in(make_app(llm_model="test", llm_base_url=server.url, llm_silence_s=0.3), CUSTOMER)
+        events = [event for event in stream(client, start(client, RECOMMENDATIONS)) if event.type != "progress"]
+        assert len(server.calls) == 1
+    data = [json.loads(event.data) for event in events]
+    assert [event.type for event in events] == ["recommendation"] * 10 + ["complete"]
+    assert [pick["reason"] == "It fits what you like" for pick in data[:-1]] == [True] * by_model + [False] * (10 - by_model)
+    assert len({pick["petId"] for pick in data[:-1]}) == 10
+    scores = [pick["score"] for pick in data[:-1]]
+    assert scores == sorted(scores, reverse=True)
+    assert data[-1]["engine"] == "embedded"
+    assert data[-1]["total"] == 10
+
+
+def test_a_model_that_fails_before_it_speaks_is_replaced_in_chat_and_in_the_middle_it_is_an_error(make_app: Callable[..., Flask]):
+    with ModelServer(say(Cut())) as server:
+        client = signed_in(make_app(llm_model="test", llm_base_url=server.url, llm_silence_s=0.3), CUSTOMER)
+        end = json.loads(stream(client, start(client, CHAT))[-1].data)
+        assert end["engine"] == "embedded"
+        server.script = say("Half an ans", Cut())
+        run = start(client, CHAT)
+        events = stream(client, run)
+        assert events[-1].type == "error"
+        assert json.loads(events[-1].data)["retryable"] is True
+        assert client.get(run["links"]["self"]).get_json()["status"] == "FAILED"
+        whole = client.post("/v1/chat/completions", json={"messages": CHAT["messages"]})
+        assert whole.status_code == 503
+        assert whole.get_json()["error"]["type"] == "server_error"
+        streamed = client.post("/v1/chat/completions", json={"messages": CHAT["messages"], "stream": True})
+        assert "[DONE]" not in streamed.text
+        assert json.loads(Decoder().feed(streamed.data)[-1].data)["error"]["code"] == "run_failed"
+
+
+def test_a_deleted_run_says_why_it_ends_and_its_call_is_cut(make_app: Callable[..., Flask]):
+    with ModelServer(say("One moment", Silence())) as server:
+        client = signed_in(make_app(llm_model="test", llm_base_url=server.url, llm_silence_s=30), CUSTOMER)
+        run = start(client, CHAT)
+        server.wait_for_calls(1)
+        assert client.delete(run["links"]["self"]).status_code == 204
+        server.wait_until_hung_up()
+        end = stream(client, run)[-1]
+        assert end.type == "complete"
+        assert json.loads(end.data)["status"] == "stopped"
+        assert json.loads(end.data)["reason"] == "it was deleted"
+        assert client.get(run["links"]["self"]).get_json()["status"] == "STOPPED"
+
+
+def test_a_run_that_nobody_comes_for_stops_and_says_why(make_app: Callable[..., Flask]):
+    with ModelServer(say("One moment", Silence())) as server:
+        client = signed_in(make_app(llm_model="test", llm_base_url=server.url, llm_silence_s=30, run_lease_s=0.5), CUSTOMER)
+        run = start(client, CHAT)
+        server.wait_until_hung_up()
+        end = json.loads(stream(client, run)[-1].data)
+        assert end["status"] == "stopped"
+        assert end["reason"] == "nobody was there to see it"
+
+
+def test_a_run_that_takes_longer_tells_its_progress(make_app: Callable[..., Flask]):
+    with ModelServer(first_two_and(2.5, "\n")) as server:
+        client = signed_in(make_app(llm_model="test", llm_base_url=server.url, llm_silence_s=5), CUSTOMER)
+        events = stream(client, start(client, RECOMMENDATIONS))
+    progress = [json.loads(event.data) for event in events if event.type == "progress"]
+    assert progress
+    assert progress[0] == {"done": 2, "total": 10, "phase": "asking the model"}
