@@ -293,5 +293,5 @@ def _find_same(connection: Connection, run: Run, key: str) -> Run | None:
 
 
 def _find_going_on(connection: Connection, run: Run) -> Run | None:
-    rows = connection.execute(_GOING_ON, {"customer": run.customer_id})
+    rows = connection.execute(_GOING_ON, {"tenant": run.tenant, "customer": run.customer_id})
     return next((run_from(row) for row in rows if row.request == run.request), None)

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV32SpecValidator
 from pydantic.alias_generators import to_camel
 
+from petstore.sse import Decoder
 from tests.described import offences, told_by
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,7 +111,7 @@ def test_every_stream_tells_its_events_one_by_one_each_with_a_true_example(docum
     streams = {
         name: operation["responses"]["200"]["content"]["text/event-stream"]
         for name, operation in operations(document).items()
-        if "text/event-stream" in operation["responses"].get("200", {}).get("content", {})
+        if name.startswith("get ") and "text/event-stream" in operation["responses"].get("200", {}).get("content", {})
     }
     assert set(streams) >= {f"get {path}" for path in document["paths"] if path.endswith("/stream")}
     for name, content in streams.items():
@@ -121,3 +122,37 @@ def test_every_stream_tells_its_events_one_by_one_each_with_a_true_example(docum
             assert (data["type"], data["contentMediaType"]) == ("string", "application/json")
             (example,) = event["examples"]
             assert data["contentSchema"]["$ref"].rpartition("/")[2] in told_by(document, name.removeprefix("get "), example)
+
+
+QUESTION = {"messages": [{"role": "user", "content": "a quiet cat"}]}
+
+
+@pytest.mark.parametrize("casing", [{}, {"model": "PET_ADVISOR_1"}])
+def test_a_chat_is_told_whole_and_in_chunks_as_it_is_answered(
+    customer: FlaskClient, document: dict[str, Any], casing: dict[str, Any]
+):
+    contents = document["paths"]["/v1/chat/completions"]["post"]["responses"]["200"]["content"]
+    whole = customer.post("/v1/chat/completions", json=QUESTION | casing).get_json()
+    assert offences(document, contents["application/json"]["schema"], whole) == []
+    *texts, word = contents["text/event-stream"]["itemSchema"]["properties"]["data"]["anyOf"]
+    assert word["const"] == "[DONE]"
+    options = {"stream": True, "stream_options": {"include_usage": True}}
+    streamed = customer.post("/v1/chat/completions", json=QUESTION | casing | options)
+    *chunks, done = [event.data for event in Decoder().feed(streamed.data)]
+    assert done == word["const"]
+    assert chunks
+    for chunk in chunks:
+        assert sum(offences(document, text["contentSchema"], json.loads(chunk)) == [] for text in texts) == 1
+    for text in texts:
+        assert offences(document, text["contentSchema"], json.loads(text["examples"][0])) == []
+
+
+@pytest.mark.parametrize("body", [{"kind": "CHAT", **QUESTION}, {"kind": "RECOMMENDATIONS", "userId": "user-456"}])
+def test_a_run_is_shown_and_streamed_as_it_is_described(customer: FlaskClient, document: dict[str, Any], body: dict[str, Any]):
+    run = customer.post("/v1/runs", json=body).get_json()
+    answers = document["paths"]["/v1/runs/{runId}"]["get"]["responses"]
+    shown = customer.get(run["links"]["self"]).get_json()
+    assert offences(document, answers["200"]["content"]["application/json"]["schema"], shown) == []
+    for event in Decoder().feed(customer.get(run["links"]["stream"]).data):
+        fields = {"event": event.type, "data": event.data, "id": event.last_event_id}
+        assert len(told_by(document, "/v1/runs/{runId}/stream", fields)) == 1

@@ -8,11 +8,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from petstore.api.bearer import Scope
 from petstore.sse import Decoder, Received
 from tests.ai.model_server import Cut, ModelServer, Raw, Refusal, Script, Silence, picks, say
-from tests.api.conftest import CUSTOMER, signed_in
+from tests.api.conftest import CUSTOMER, STAFF, authorization, signed_in
 
 RUNS = "/v1/runs"
+OTHER = "019b402b-c12c-7d04-905c-4b5f32bfd572"
 RECOMMENDATIONS = {"kind": "RECOMMENDATIONS", "userId": "user-456"}
 CHAT = {"kind": "CHAT", "messages": [{"role": "user", "content": "a quiet cat"}]}
 
@@ -239,3 +241,47 @@ def test_a_run_that_takes_longer_tells_its_progress(make_app: Callable[..., Flas
     progress = [json.loads(event.data) for event in events if event.type == "progress"]
     assert progress
     assert progress[0] == {"done": 2, "total": 10, "phase": "asking the model"}
+
+
+@pytest.mark.parametrize("body", [CHAT, RECOMMENDATIONS])
+def test_a_run_is_its_customer_s_alone_and_its_link_opens_its_stream(app: Flask, client: FlaskClient, body: dict[str, Any]):
+    run = start(client, body)
+    bare = run["links"]["stream"].partition("?")[0]
+    for other in (app.test_client(), signed_in(app, OTHER)):
+        assert other.get(run["links"]["self"]).status_code == 404
+        assert other.delete(run["links"]["self"]).status_code == 404
+        assert other.get(bare).status_code == 404
+        assert other.get(f"/v1/stream?topics={run['topic']}").status_code == 404
+    assert stream(app.test_client(), run) == stream(client, run)
+    assert app.test_client().delete(f"{run['links']['self']}?{run['links']['stream'].partition('?')[2]}").status_code == 404
+    assert signed_in(app, STAFF).get(run["links"]["self"]).status_code == 200
+
+
+def test_a_guest_chats_in_the_demo_alone_and_reaches_the_run_by_its_links(app: Flask, make_app: Callable[..., Flask]):
+    assert app.test_client().post(RUNS, json=CHAT).status_code == 401
+    assert app.test_client().post("/v1/chat/completions", json={"messages": CHAT["messages"]}).status_code == 401
+    demo = make_app(demo=True).test_client()
+    run = start(demo, CHAT)
+    assert demo.get(f"{RUNS}/{run['id']}").status_code == 404, "who knows the id knows nothing"
+    assert demo.get(run["links"]["self"]).get_json()["userId"] is None
+    assert stream(demo, run)[-1].type == "complete"
+    assert demo.delete(run["links"]["self"]).status_code == 204
+
+
+def test_to_chat_takes_the_scope(app: Flask):
+    headers = authorization(CUSTOMER, scopes=[Scope.READ_USER])
+    client = app.test_client()
+    assert client.post(RUNS, json=CHAT, headers=headers).status_code == 403
+    assert client.post("/v1/chat/completions", json={"messages": CHAT["messages"]}, headers=headers).status_code == 403
+    assert client.post(RUNS, json=RECOMMENDATIONS, headers=headers).status_code == 201
+
+
+def test_a_tenant_s_runs_and_pets_are_its_own(make_app: Callable[..., Flask]):
+    tenant = "7f9c24e8-3b12-4fef-91d0-5a6b8d8f2e01"
+    demo = make_app(demo=True).test_client()
+    run = start(demo, CHAT, **{"X-Tenant-ID": tenant})
+    shown = demo.get(run["links"]["self"])
+    assert f"?tenantId={tenant}" in shown.get_json()["content"]
+    assert stream(demo, run)[-1].type == "complete"
+    token = run["links"]["self"].rpartition("token=")[2].partition("&")[0]
+    assert demo.get(f"{RUNS}/{run['id']}?token={token}").status_code == 401, "the link is for another tenant's shop"
