@@ -84,9 +84,11 @@ def leave(log: EventLog, picks: list[dict[str, Any]]) -> tuple[str, str]:
     """
     run_id, now = new_id(), time.time_ns() // 1000
     row = {"id": run_id, "tenant": "", "customer_id": CUSTOMER, "status": "RUNNING", "holder": "somebody who was killed"}
+    row |= {"kind": "RECOMMENDATIONS", "engine": "embedded"}
+    watched = {"request": {"limit": 10}, "made": len(picks), "lease": 60_000_000, "watched_until": now + 60_000_000}
 
     def write(transaction: Transaction) -> str:
-        transaction.connection.execute(insert(run_table).values(**row, created_at=now, expires_at=now - 1))
+        transaction.connection.execute(insert(run_table).values(**row, **watched, created_at=now, expires_at=now - 1))
         drafts = [Draft(f"recommendations/{run_id}", "recommendation", pick) for pick in picks]
         return str(transaction.append(drafts)[-1].id)
 
