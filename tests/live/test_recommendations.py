@@ -3,13 +3,14 @@
 import random
 from collections.abc import Callable
 from contextlib import closing, suppress
+from typing import Any
 
 from sqlalchemy import text
 
 from petstore.sse import EventLog, Received
 from tests.live.client import Exchange
 from tests.live.server import Server, wait_until
-from tests.live.shop import RECOMMENDATIONS, get
+from tests.live.shop import RECOMMENDATIONS, change_many, get
 
 
 def runs(log: EventLog) -> list[tuple[str, str]]:
@@ -48,6 +49,24 @@ def test_clients_that_ask_while_a_run_goes_on_join_it(shop: Server):
         recent = [recorded(log, run_id) for run_id, _ in runs(log)[-8:]]
     for received in events:
         assert received in recent
+
+
+def test_what_is_sold_out_is_recommended_by_no_worker_from_that_moment_on(shop: Server):
+    workers = shop.worker_pids()
+    for turn in range(8):
+        before = [pick["petId"] for pick in recommended(shop, workers[turn % 2])]
+        change_many(shop, [{"petId": pet_id, "stock": 0} for pet_id in before])
+        after = [pick["petId"] for pick in recommended(shop, workers[turn // 2 % 2])]
+        change_many(shop, [{"petId": pet_id, "stock": 5} for pet_id in before])
+        assert len(before) == len(after) == 10
+        assert not set(before) & set(after)
+
+
+def recommended(server: Server, pid: int) -> list[dict[str, Any]]:
+    """Return the recommendations that this worker makes."""
+    with Exchange(server.address, RECOMMENDATIONS.replace("/stream", ""), connection=server.connect(pid)) as answer:
+        found: list[dict[str, Any]] = answer.read_to_end().json()["data"]
+        return found
 
 
 def test_a_run_whose_worker_is_killed_is_finished_by_another_and_its_client_gets_each_pick_once(start: Callable[..., Server]):
