@@ -1,6 +1,6 @@
 """The offers of one shop as columns in memory, a place for each pet: what a recommender computes with.
 
-About 700 bytes a pet, most of it the vector. A pet keeps its place for as long as the table lives. One thread changes a
+About a kilobyte a pet, its vector being the half of it. A pet keeps its place for as long as the table lives. One thread changes a
 table while others compute with it: a number is replaced whole, and columns that grow are replaced by longer ones, so whoever
 holds a `Columns` sees pets and vectors as they were, and asks `available` for what may have changed since.
 
