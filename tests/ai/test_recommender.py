@@ -1,5 +1,6 @@
 """What every run may rely on: falling scores, nothing that can't be bought or is owned, and to be taken over by another worker."""
 
+import dataclasses
 import itertools
 import re
 from datetime import UTC, datetime
@@ -168,3 +169,16 @@ def test_a_budget_and_children_count(log: EventLog, recommender: EmbeddedRecomme
     for pick in picks:
         assert pets[pick.pet_id].price_cents <= 60_000
         assert pets[pick.pet_id].good_with_kids
+
+
+def test_a_customer_may_like_and_own_what_the_index_does_not_know_yet(
+    log: EventLog, index: PetIndex, recommender: EmbeddedRecommender
+):
+    known = [pet.id for pet in all_pets(Shop(log)) if pet.stock > 0]
+    index.catch_up(log.head())
+    index.contents.table.places["new"] = len(index.contents.table)  # Being added at this very moment.
+    customer = dataclasses.replace(get_customer(Shop(log), "user-456"), likes=("new", "unknown", known[0]))
+    made = [Recommendation("new", "New", 0.9, ""), Recommendation("gone", "Gone", 0.8, "")]
+    picks = list(recommender.recommend(Shop(log), customer, made, 10))
+    assert len(picks) == 8
+    assert picks[0].score < 0.8
