@@ -98,13 +98,14 @@ class PetIndex:
             self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread. Whoever asks for what isn't built gets LogUnavailable from now on."""
         self.stopping.set()
         self._news.set()
         if self._thread is not None:
             self._thread.join()
-        if self._subscription is not None:
-            self._feed.leave(self._subscription)
+        with self._reading:  # Who asked may be building just now.
+            if self._subscription is not None:
+                self._feed.leave(self._subscription)
 
     def catch_up(self, head: int) -> None:
         """Apply all events up to `head`, after building the index if it's needed. Raises LogUnavailable."""
@@ -171,6 +172,8 @@ class PetIndex:
 
     def _build(self) -> None:
         """Read everything into a new table, beside the one in use."""
+        if self.stopping.is_set():
+            raise LogUnavailable("the pet index ends")  # A subscription that is taken now would be left by nobody.
         if self._subscription is None:
             # Before the first row is read: what changes meanwhile will be applied over what was read.
             self._subscription = self._feed.subscribe(Selection((self._topic,)), None, self._news.set)

@@ -162,6 +162,20 @@ def test_a_look_finds_changed_traits_and_what_staff_keep_from_sale(log: EventLog
     assert_fresh(index, log)
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["known before", "read like this"])
+def test_a_deleted_pet_whose_row_is_kept_is_not_available_whatever_its_stock(log: EventLog, index: PetIndex, known: bool):
+    if known:
+        index.catch_up(log.head())
+    statement = text("UPDATE pets SET stock = 40, deleted_at = :now, updated_at = :now WHERE id = :id")
+    values = {"now": time.time_ns() // 1000, "id": BUDDY}
+    log.write(lambda transaction: transaction.connection.execute(statement, values))
+    index.look()
+    table = index.contents.table
+    assert table.columns.stock[table.places[BUDDY]] == 40
+    assert not table.available(table.places[BUDDY])
+    assert not table.columns.for_sale()[table.places[BUDDY]]
+
+
 def test_what_staff_keep_from_sale_stays_so_whatever_its_stock(log: EventLog, index: PetIndex):
     log.write(
         lambda transaction: transaction.connection.execute(text("UPDATE pets SET status = 'ADOPTED' WHERE id = :id"), {"id": BUDDY})

@@ -20,6 +20,7 @@ from petstore.shop import (
     change_inventory,
     get_customer,
     place_order,
+    remove_pet,
 )
 from petstore.shop.catalogue import read_catalogue
 from petstore.sse import EventLog, Feed, Transaction
@@ -69,6 +70,28 @@ def test_what_sells_out_during_a_run_is_not_picked_any_more(log: EventLog, index
     assert picked[:2] == expected[:2]
     assert len(picked) == 10
     assert not set(picked) & set(expected[2:6])
+
+
+def test_what_is_deleted_is_not_picked_any_more_whether_or_not_an_order_keeps_its_row(
+    log: EventLog, index: PetIndex, recommender: EmbeddedRecommender
+):
+    customer = get_customer(Shop(log), "user-456")
+    expected = ids(list(recommender.recommend(Shop(log), customer, [], 10)))
+    ordered, unordered = expected[1], expected[2]
+    order = place_order(Shop(log), ordered, 1)
+    picks = recommender.recommend(Shop(log), customer, [], 10)
+    picked = ids([next(picks)])
+    for pet_id in (ordered, unordered):
+        remove_pet(Shop(log), pet_id)
+    index.catch_up(log.head())
+    picked += ids(list(picks))
+    cancel_order(Shop(log), order.id, "changed my mind")  # What is put back belongs to no pet that there is.
+    for renew in (index.look, index.build):
+        picked += ids(list(recommender.recommend(Shop(log), customer, [], 100)))
+        renew()
+    picked += ids(list(recommender.recommend(Shop(log), customer, [], 100)))
+    assert expected[0] in picked
+    assert not {ordered, unordered} & set(picked)
 
 
 def test_what_sells_out_while_the_index_is_built_anew_is_not_picked_either(
