@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from gevent import get_hub
 from sqlalchemy import BigInteger, Column, Connection, Index, Select, String, Table, bindparam, insert, select, update
@@ -56,7 +56,7 @@ runs = Table(
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A generation for a customer of a tenant's shop, made at `created_at` (microseconds since 1970): no event of it is older."""
+    """A generation for a customer of a tenant's shop, begun at `created_at` (microseconds since 1970): no event of it is older."""
 
     id: str
     tenant: str
@@ -110,9 +110,11 @@ class Runs:
             return found
         if found is None:
             raise CustomerNotFound(customer_id)
+        # Dated before the first pick is made: its time is part of what the run took.
+        new = Run(new_id(), shop.tenant, customer_id, _now())
         picks = self._recommender.recommend(shop, found, [], self._limit)
         made = get_hub().threadpool.apply(_slice, (picks, self._limit))
-        run, started = shop.write(lambda transaction: self._insert(shop, transaction, customer_id, made))
+        run, started = shop.write(lambda transaction: self._insert(shop, transaction, new, made))
         if started and not made.last:
             threading.Thread(target=self._go_on, args=(run, picks, len(made.picks)), name=f"run {run.id}", daemon=True).start()
         return run
@@ -139,14 +141,11 @@ class Runs:
             self._log.write(self._forget_old)
         return SWEEP_S
 
-    def _insert(self, shop: Shop, transaction: Transaction, customer_id: str, made: _Made) -> tuple[Run, bool]:
-        going_on = _going_on(shop, transaction.connection, customer_id)
+    def _insert(self, shop: Shop, transaction: Transaction, run: Run, made: _Made) -> tuple[Run, bool]:
+        going_on = _going_on(shop, transaction.connection, run.customer_id)
         if going_on is not None:
             return going_on, False  # Somebody else was first; what we made was for nothing.
-        run = Run(new_id(), shop.tenant, customer_id, _now())
-        row = {"id": run.id, "tenant": run.tenant, "customer_id": customer_id, "status": "RUNNING", "created_at": run.created_at}
-        if made.last:
-            row["status"] = "COMPLETE"
+        row = {**asdict(run), "status": "COMPLETE" if made.last else "RUNNING"}
         transaction.connection.execute(_INSERT, {**row, "holder": self._holder, "expires_at": _expiry()})
         transaction.append(_drafts(run, made, 0))
         return run, True

@@ -72,7 +72,7 @@ def make_app(seeded: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
     yield make
     for app in made:
         services: Services = app.extensions["petstore"]
-        services.feed.stop()  # Which runs only where a test has asked for recommendations.
+        app.extensions["petstore.background"].stop()  # The feed and the indexes, where a test has asked for recommendations.
         services.log.close()
         services.windows.close()
 
