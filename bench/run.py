@@ -46,7 +46,7 @@ class Plan:
     pets: tuple[int, ...]
 
 
-QUICK = Plan(True, ("petstore", "nchan", "writer"), 1, (1000,), 3000, 15, 3, 1, 50_000, 0, 1, False, (100_000,))
+QUICK = Plan(True, ("petstore", "nchan", "writer"), 1, (1000,), 3000, 15, 3, 1, 50_000, 0, 1, False, (10_000,))
 FULL = Plan(
     False,
     tuple(server.name for server in SERVERS),

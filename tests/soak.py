@@ -58,13 +58,10 @@ def main() -> None:
     log = SqlEventLog(seeded)
     seed_shop(Shop(log))
     log.close()
-    rows: Rows = []
     for part in (part for part in PARTS if chosen.only in (None, part.__name__)):
         print(f"{part.__name__} ...", flush=True)
-        rows += part(seeded, directory / part.__name__, chosen)
-    width = max(len(name) for name, _ in rows)
-    for name, figure in rows:
-        print(f"{name:{width}}  {figure}")
+        for name, figure in part(seeded, directory / part.__name__, chosen):
+            print(f"  {name:40}  {figure}", flush=True)
     shutil.rmtree(directory)
 
 

@@ -45,15 +45,17 @@ class EmbeddedRecommender:
     def _choose(
         self, index: PetIndex, customer: Customer, owned: Sequence[str], made: Sequence[Recommendation], limit: int
     ) -> Iterator[Recommendation]:
-        table, interest = index.table, index.interest
+        table, interest, usual = index.contents
         columns = table.columns
-        taste = learn(customer, owned, table, interest, index.usual)
+        liked = table.find(customer.likes, columns)
+        bought = table.find((pet_id for pet_id in owned if pet_id not in customer.likes), columns)
+        taste = learn(customer.preferences, liked, bought, columns, interest, usual)
         relevance = rate(taste, columns, interest)
         relevance[~columns.for_sale()] = -1
-        relevance[[table.places[pet_id] for pet_id in (*customer.likes, *owned) if pet_id in table.places]] = -1
-        before = [table.places[pick.pet_id] for pick in made if pick.pet_id in table.places]
+        relevance[[*liked, *bought]] = -1
+        before = table.find((pick.pet_id for pick in made), columns)
         balance = self._balance if taste.known else BALANCE_UNKNOWN
-        reasons = Reasons(taste, table, interest)
+        reasons = Reasons(taste, table, columns, interest)
         score = made[-1].score if made else 1.0 + STEP
         places = pick(columns, relevance, balance, before, lambda place: _is_available(index, place, table), not taste.known)
         for left, (place, worth) in zip(range(limit - len(made), 0, -1), places, strict=False):
@@ -63,7 +65,7 @@ class EmbeddedRecommender:
 
 def _is_available(index: PetIndex, place: int, table: PetTable) -> bool:
     """Ask the newest table, which may be another one by now."""
-    newest = index.table
+    newest = index.contents.table
     now = place if newest is table else newest.places.get(table.ids[place])
     return now is not None and newest.available(now)
 

@@ -10,6 +10,7 @@ Must not know customers. Pure, and the same in every process: a run that another
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
 from math import log2, sqrt
 from typing import NamedTuple
 from zlib import crc32
@@ -76,13 +77,10 @@ _SIZES = {size: place for place, size in enumerate(Size)}
 def vectors(kinds: Sequence[Kind], prices_cents: Sequence[int]) -> Vectors:
     """Return a row for each kind and price."""
     made = np.zeros((len(kinds), DIMENSIONS), np.float32)
-    rows, columns, values = [], [], []
-    for row, (kind, price_cents) in enumerate(zip(kinds, prices_cents, strict=True)):
-        for column, value in _entries(kind, price_cents):
-            rows.append(row)
-            columns.append(column)
-            values.append(value)
-    made[rows, columns] = values
+    entries = [_entries(kind, price_cents) for kind, price_cents in zip(kinds, prices_cents, strict=True)]
+    if entries:
+        columns, values = zip(*chain.from_iterable(entries), strict=True)
+        made[np.repeat(np.arange(len(kinds)), [len(some) for some in entries]), columns] = values
     return made
 
 

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from gevent import get_hub
@@ -41,18 +41,19 @@ from petstore.sse import Event, Feed, LogUnavailable, Selection, Subscription, c
 T = TypeVar("T")
 
 MAX_PETS = 250_000
-"""Pets that the index holds, the newest of them: about 180 MB."""
+"""Pets that the index holds, the newest of them: about 250 MB in each worker."""
 
 SLICE = 250
-"""Pets read at once. Their reading holds Python's lock for some 3 ms, with a rest after each."""
+"""Pets read at once: some milliseconds in a thread of the log's, and a rest after each."""
 
 PAIRS_SLICE = 1000
-REST_S = 0.002
+REST_S = 0.001
 
 LOOK_S = 15.0
-"""How often changes without events are looked for, at the most; at a cost of 1 % of a core."""
+"""How often changes without events are looked for, at the most."""
 
-LOOK_SHARE = 0.01
+LOOK_SHARE = 0.02
+"""How much of the time may be spent on looking."""
 
 OVERLAP_US = 30_000_000
 """How far a look reaches back before the last one: a change is dated before it's committed, and may wait for its turn."""
@@ -63,15 +64,20 @@ COALESCE_S = 0.05
 logger = logging.getLogger(__name__)
 
 
+class Contents(NamedTuple):
+    """What belongs together. `usual` is the mean of all vectors: how common each trait is here."""
+
+    table: PetTable
+    interest: Interest
+    usual: Vector
+
+
 class PetIndex:
-    """See the module. `table` and `interest` may be replaced by newer ones at any time; `catch_up` comes first."""
+    """See the module. `contents` may be replaced by newer ones at any time: take them once, after `catch_up`."""
 
     def __init__(self, shop: Shop, feed: Feed) -> None:
-        self.table = PetTable()
-        self.interest = Interest(Pairs({}), self.table.columns.species)
-        self.usual: Vector = np.zeros(DIMENSIONS, np.float32)
-        """The mean of all vectors: how common each trait is here."""
-
+        table = PetTable()
+        self.contents = Contents(table, Interest(Pairs({}), table.columns.species), np.zeros(DIMENSIONS, np.float32))
         self._shop = shop
         self._topic = inventory_topic(shop)
         self._feed = feed
@@ -80,7 +86,9 @@ class PetIndex:
         self._looked_at = 0
         self._reading = threading.Lock()
         self._changing = threading.Lock()
-        self._stopping = threading.Event()
+        self.stopping = threading.Event()
+        """Set once this index is told to end."""
+
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -90,13 +98,14 @@ class PetIndex:
             self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
-        self._stopping.set()
+        """End the thread. Whoever asks for what isn't built gets LogUnavailable from now on."""
+        self.stopping.set()
         self._news.set()
         if self._thread is not None:
             self._thread.join()
-        if self._subscription is not None:
-            self._feed.leave(self._subscription)
+        with self._reading:  # Who asked may be building just now.
+            if self._subscription is not None:
+                self._feed.leave(self._subscription)
 
     def catch_up(self, head: int) -> None:
         """Apply all events up to `head`, after building the index if it's needed. Raises LogUnavailable."""
@@ -123,37 +132,38 @@ class PetIndex:
                 self._build()
                 return
             since, looked_at, above = self._looked_at - OVERLAP_US, _now(), ""
+            table = self.contents.table
             while found := self._read(lambda connection: changed_offers(self._shop, connection, since, above, SLICE)):  # noqa: B023
                 with self._changing:
-                    self.table.put(*found)
+                    table.put(*found)
                 above = found[0][-1].pet_id
-            if min(self._shop.query(lambda connection: count_offers(self._shop, connection)), MAX_PETS) != len(self.table):
+            if min(self._shop.query(lambda connection: count_offers(self._shop, connection)), MAX_PETS) != len(table):
                 self._build()  # Pets that were brought in with an old date, or taken away.
             else:
-                self.interest, self.usual = self._digest(self.table)
-                self._looked_at = looked_at
+                self.contents, self._looked_at = self._digest(table), looked_at
 
     def _run(self) -> None:
         try:
-            while not self._stopping.is_set():
-                begun = time.monotonic()
+            while not self.stopping.is_set():
+                begun, is_new = time.monotonic(), not self._looked_at
                 try:
                     self.look()
                 except LogUnavailable as error:
-                    logger.warning("the pet index waits: %s", error)
+                    if not self.stopping.is_set():
+                        logger.warning("the pet index waits: %s", error)
                 except Exception:
                     # Recommendations go on with what there is, and ours is tried again.
                     logger.exception("the pet index failed and goes on")
                 now = time.monotonic()
-                self._follow(now + max(LOOK_S, (now - begun) / LOOK_SHARE))
+                self._follow(now + (LOOK_S if is_new else max(LOOK_S, (now - begun) / LOOK_SHARE)))
         finally:
             close_own_loop()
 
     def _follow(self, until: float) -> None:
         """Apply what the feed brings until it's time to look again."""
-        while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
+        while not self.stopping.is_set() and (left := until - time.monotonic()) > 0:
             if self._news.wait(left):
-                self._stopping.wait(COALESCE_S)
+                self.stopping.wait(COALESCE_S)
                 try:
                     with self._changing:
                         self._take()
@@ -162,6 +172,8 @@ class PetIndex:
 
     def _build(self) -> None:
         """Read everything into a new table, beside the one in use."""
+        if self.stopping.is_set():
+            raise LogUnavailable("the pet index ends")  # A subscription that is taken now would be left by nobody.
         if self._subscription is None:
             # Before the first row is read: what changes meanwhile will be applied over what was read.
             self._subscription = self._feed.subscribe(Selection((self._topic,)), None, self._news.set)
@@ -172,11 +184,11 @@ class PetIndex:
         ):
             table.put(*found)
             below = found[0][-1].pet_id
-        interest, usual = self._digest(table)
+        contents = self._digest(table)
         with self._changing:
             # What was applied to the old table since it was read must be applied to this one too.
             self._subscription.cursor = min(self._subscription.cursor, table.oldest())
-            self.table, self.interest, self.usual, self._looked_at = table, interest, usual, looked_at
+            self.contents, self._looked_at = contents, looked_at
 
     def _read(self, read: Callable[[Connection], list[Offer]]) -> tuple[list[Offer], Vectors, int] | None:
         """Read a slice and make its vectors, in a thread of the log's, and rest. None when there are no more."""
@@ -187,7 +199,7 @@ class PetIndex:
 
         return self._rested(self._shop.query(work))
 
-    def _digest(self, table: PetTable) -> tuple[Interest, Vector]:
+    def _digest(self, table: PetTable) -> Contents:
         """Read the customers' interest, and work out what concerns all pets."""
         pairs = Pairs(table.places)
         reads = {"liked": liked_pairs, "bought": bought_pairs}
@@ -195,15 +207,17 @@ class PetIndex:
         def read(what: str, key: tuple[str, str]) -> list[Pair]:
             return self._rested(self._shop.query(lambda connection: reads[what](self._shop, connection, key, PAIRS_SLICE)))
 
-        def digest(columns: Columns) -> tuple[Interest, Vector]:
-            return Interest(pairs, columns.species), columns.vectors.sum(axis=0) / max(1, len(table))
+        def digest(columns: Columns) -> Contents:
+            return Contents(table, Interest(pairs, columns.species), columns.vectors.sum(axis=0) / max(1, len(table)))
 
         collect(read, pairs, FIRST_KEY)
-        digested: tuple[Interest, Vector] = get_hub().threadpool.apply(digest, (table.columns,))
-        return digested
+        contents: Contents = get_hub().threadpool.apply(digest, (table.columns,))
+        return contents
 
     def _rested(self, result: T) -> T:
-        self._stopping.wait(REST_S)
+        """Let others have their turn. Raises LogUnavailable when this index ends: nobody waits until all is read."""
+        if self.stopping.wait(REST_S):
+            raise LogUnavailable("the pet index ends")
         return result
 
     def _take(self) -> int:
@@ -216,7 +230,7 @@ class PetIndex:
         return self._subscription.cursor
 
     def _apply(self, events: Sequence[Event]) -> None:
-        table, unknown = self.table, []
+        table, unknown = self.contents.table, []
         for event in events:
             data = event.value()
             place = table.places.get(data["petId"])

@@ -9,7 +9,7 @@ from collections import OrderedDict
 
 from petstore.ai.index import PetIndex
 from petstore.shop import Shop
-from petstore.sse import Feed
+from petstore.sse import Feed, LogUnavailable
 
 MAX_INDEXES = 50
 """Shops whose pets are kept in memory at once, besides the shared one."""
@@ -23,25 +23,30 @@ class PetIndexes:
         self._feed = feed
         self._others: OrderedDict[str, PetIndex] = OrderedDict()
         self._lock = threading.Lock()
+        self._stopped = False
 
     def start(self) -> None:
         """Build the shared shop's index in the background."""
         self._shared.start()
 
     def stop(self) -> None:
-        """End all."""
-        self._shared.stop()
+        """End all, and make no more."""
         with self._lock:
-            while self._others:
-                self._others.popitem()[1].stop()
+            self._stopped = True
+            others = list(self._others.values())
+            self._others.clear()
+        for index in (self._shared, *others):
+            index.stop()
 
     def of(self, shop: Shop) -> PetIndex:
-        """Return the index of a shop, which keeps itself fresh."""
+        """Return the index of a shop, which keeps itself fresh. Raises LogUnavailable once all are told to end."""
         if not shop.tenant:
             return self._shared
         with self._lock:
             index = self._others.get(shop.tenant)
             if index is None:
+                if self._stopped:
+                    raise LogUnavailable("the pet indexes end")
                 index = self._others[shop.tenant] = PetIndex(Shop(shop.log, shop.tenant), self._feed)
                 index.start()
             self._others.move_to_end(shop.tenant)

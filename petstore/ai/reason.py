@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from petstore.ai.features import block_entries
 from petstore.ai.interest import Interest
-from petstore.ai.table import PetTable
+from petstore.ai.table import Columns, PetTable
 from petstore.ai.taste import FAME, FRIENDS, LIKENESS, TRAITS, Taste
 from petstore.shop import Kind, Species
 
@@ -34,11 +34,11 @@ class Clause(NamedTuple):
 class Reasons:
     """Why pets of `table` suit a customer of this taste."""
 
-    def __init__(self, taste: Taste, table: PetTable, interest: Interest) -> None:
+    def __init__(self, taste: Taste, table: PetTable, columns: Columns, interest: Interest) -> None:
         self._taste = taste
         self._table = table
         self._interest = interest
-        self._columns = table.columns
+        self._columns = columns
         self._worth: list[float] = (taste.weights * (TRAITS / max(taste.ideal, 1e-6))).tolist()
         self._anchors = self._columns.vectors[[anchor.place for anchor in taste.anchors]]
 

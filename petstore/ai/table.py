@@ -1,6 +1,6 @@
 """The offers of one shop as columns in memory, a place for each pet: what a recommender computes with.
 
-About 700 bytes a pet, most of it the vector. A pet keeps its place for as long as the table lives. One thread changes a
+About a kilobyte a pet, its vector being the half of it. A pet keeps its place for as long as the table lives. One thread changes a
 table while others compute with it: a number is replaced whole, and columns that grow are replaced by longer ones, so whoever
 holds a `Columns` sees pets and vectors as they were, and asks `available` for what may have changed since.
 
@@ -106,6 +106,11 @@ class PetTable:
         """Return the event from which on there may be some that aren't in the table yet."""
         return int(self.columns.as_of.min(initial=np.iinfo(np.int64).max))
 
+    def find(self, pet_ids: Iterable[str], columns: Columns) -> list[int]:
+        """Return the places of those of these pets that `columns` have."""
+        places = (self.places.get(pet_id, len(columns.stock)) for pet_id in pet_ids)
+        return [place for place in places if place < len(columns.stock)]
+
     def _is_news(self, place: int, event_id: int) -> bool:
         if event_id <= self._columns.as_of[place]:
             return False
@@ -122,7 +127,9 @@ class PetTable:
             self._columns = longer
 
     def _intern(self, value: Any) -> Any:
-        # Equal names and kinds are one object: a large shop has many of the same.
+        # Equal names and kinds are one object: a large shop has many of the same. What was replaced must not pile up.
+        if len(self._interned) > 4 * (len(self.ids) + LEAST_ROOM):
+            self._interned.clear()
         return self._interned.setdefault(value, value)
 
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from petstore.ai.features import BLOCKS, DIMENSIONS, LENGTHS, Vector, Vectors, block_entries
 from petstore.ai.interest import Evidence, Interest
-from petstore.ai.table import Columns, PetTable
-from petstore.shop import Customer, Preferences
+from petstore.ai.table import Columns
+from petstore.shop import Preferences
 
 TRAITS, FRIENDS, LIKENESS, FAME = 0.5, 0.25, 0.2, 0.05
 """What the grounds weigh."""
@@ -75,16 +75,19 @@ class Taste:
         return bool(self.anchors) or self.ideal > 0 or self.preferences != Preferences()
 
 
-def learn(customer: Customer, owned: Sequence[str], table: PetTable, interest: Interest, usual: Vector) -> Taste:
-    """Return the taste of a customer who owns these pets, in a shop where `usual` is the mean of all vectors."""
-    liked = [table.places[pet_id] for pet_id in customer.likes if pet_id in table.places]
-    bought = [table.places[pet_id] for pet_id in owned if pet_id in table.places and pet_id not in customer.likes]
-    places = [*((place, True) for place in liked[:MOST_ANCHORS]), *((place, False) for place in bought[:MOST_ANCHORS])]
+def learn(
+    wish: Preferences, liked: Sequence[int], bought: Sequence[int], columns: Columns, interest: Interest, usual: Vector
+) -> Taste:
+    """Return the taste of a customer who wishes this, likes and has bought the pets at these places.
+
+    `usual` is the mean of all vectors of the shop.
+    """
+    own = [*((place, True) for place in liked[:MOST_ANCHORS]), *((place, False) for place in bought[:MOST_ANCHORS])]
     anchors = tuple(
-        Anchor(place, is_liked, interest.bought_by_likers(place), interest.bought_by_buyers(place)) for place, is_liked in places
+        Anchor(place, likes, interest.bought_by_likers(place), interest.bought_by_buyers(place)) for place, likes in own
     )
-    weights, ideal = _weights(customer.preferences, table.columns.vectors[[*liked, *bought]], usual)
-    return Taste(customer.preferences, anchors, weights, ideal)
+    weights, ideal = _weights(wish, columns.vectors[[*liked, *bought]], usual)
+    return Taste(wish, anchors, weights, ideal)
 
 
 def rate(taste: Taste, columns: Columns, interest: Interest) -> Relevance:

@@ -10,7 +10,7 @@ from petstore.shop.customers import customers, likes, preferences_to_json
 from petstore.shop.orders import OrderStatus, orders
 from petstore.sse import EventLog, Transaction
 
-OTHERS = {"tenant": "", "role": "CUSTOMER", "tokens_from": 0, "created_at": 1, "updated_at": 1}
+OTHERS = {"role": "CUSTOMER", "tokens_from": 0, "created_at": 1, "updated_at": 1}
 """What a row of a customer has besides."""
 
 
@@ -20,20 +20,21 @@ def add_customer(
     liked: Iterable[str] = (),
     bought: Iterable[str] = (),
     cancelled: Iterable[str] = (),
+    tenant: str = "",
 ) -> Customer:
     """Add a customer who likes, has ordered and has cancelled these pets. No stock is taken and no event told."""
     id, moment = new_id(), datetime.now(UTC)
     customer = Customer(
         id=id, username=id, email=id, preferences=preferences, likes=tuple(liked), created_at=moment, updated_at=moment
     )
-    row = {"id": id, "username": id, "email": id, "first_name": id, "last_name": id, **OTHERS}
+    row = {"tenant": tenant, "id": id, "username": id, "email": id, "first_name": id, "last_name": id, **OTHERS}
     told = {
         "customer_id": id,
         "quantity": 1,
         "total_cents": 1,
         "currency": "USD",
         "last_event_id": 1,
-        "tenant": "",
+        "tenant": tenant,
         "created_at": 1,
         "updated_at": 1,
     }
@@ -44,7 +45,7 @@ def add_customer(
         connection = transaction.connection
         connection.execute(insert(customers).values(**row, preferences=preferences_to_json(preferences)))
         for position, pet_id in enumerate(customer.likes):
-            connection.execute(insert(likes).values(tenant="", customer_id=id, pet_id=pet_id, position=position))
+            connection.execute(insert(likes).values(tenant=tenant, customer_id=id, pet_id=pet_id, position=position))
         for pet_id, status in placed:
             connection.execute(insert(orders).values(id=new_id(), pet_id=pet_id, status=status, **told))
 

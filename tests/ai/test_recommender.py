@@ -1,5 +1,6 @@
 """What every run may rely on: falling scores, nothing that can't be bought or is owned, and to be taken over by another worker."""
 
+import dataclasses
 import itertools
 import re
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from petstore.shop import (
     change_inventory,
     get_customer,
     place_order,
+    remove_pet,
 )
 from petstore.shop.catalogue import read_catalogue
 from petstore.sse import EventLog, Feed, Transaction
@@ -68,6 +70,28 @@ def test_what_sells_out_during_a_run_is_not_picked_any_more(log: EventLog, index
     assert picked[:2] == expected[:2]
     assert len(picked) == 10
     assert not set(picked) & set(expected[2:6])
+
+
+def test_what_is_deleted_is_not_picked_any_more_whether_or_not_an_order_keeps_its_row(
+    log: EventLog, index: PetIndex, recommender: EmbeddedRecommender
+):
+    customer = get_customer(Shop(log), "user-456")
+    expected = ids(list(recommender.recommend(Shop(log), customer, [], 10)))
+    ordered, unordered = expected[1], expected[2]
+    order = place_order(Shop(log), ordered, 1)
+    picks = recommender.recommend(Shop(log), customer, [], 10)
+    picked = ids([next(picks)])
+    for pet_id in (ordered, unordered):
+        remove_pet(Shop(log), pet_id)
+    index.catch_up(log.head())
+    picked += ids(list(picks))
+    cancel_order(Shop(log), order.id, "changed my mind")  # What is put back belongs to no pet that there is.
+    for renew in (index.look, index.build):
+        picked += ids(list(recommender.recommend(Shop(log), customer, [], 100)))
+        renew()
+    picked += ids(list(recommender.recommend(Shop(log), customer, [], 100)))
+    assert expected[0] in picked
+    assert not {ordered, unordered} & set(picked)
 
 
 def test_what_sells_out_while_the_index_is_built_anew_is_not_picked_either(
@@ -168,3 +192,16 @@ def test_a_budget_and_children_count(log: EventLog, recommender: EmbeddedRecomme
     for pick in picks:
         assert pets[pick.pet_id].price_cents <= 60_000
         assert pets[pick.pet_id].good_with_kids
+
+
+def test_a_customer_may_like_and_own_what_the_index_does_not_know_yet(
+    log: EventLog, index: PetIndex, recommender: EmbeddedRecommender
+):
+    known = [pet.id for pet in all_pets(Shop(log)) if pet.stock > 0]
+    index.catch_up(log.head())
+    index.contents.table.places["new"] = len(index.contents.table)  # Being added at this very moment.
+    customer = dataclasses.replace(get_customer(Shop(log), "user-456"), likes=("new", "unknown", known[0]))
+    made = [Recommendation("new", "New", 0.9, ""), Recommendation("gone", "Gone", 0.8, "")]
+    picks = list(recommender.recommend(Shop(log), customer, made, 10))
+    assert len(picks) == 8
+    assert picks[0].score < 0.8

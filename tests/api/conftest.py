@@ -71,14 +71,10 @@ def make_app(seeded: Path, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
 
     yield make
     for app in made:
-        close(app.extensions["petstore"])
-
-
-def close(parts: Services) -> None:
-    """End the feed, if a test has started it, and what it follows."""
-    parts.feed.stop()
-    parts.log.close()
-    parts.windows.close()
+        services: Services = app.extensions["petstore"]
+        app.extensions["petstore.background"].stop()  # The feed and the indexes, where a test has asked for recommendations.
+        services.log.close()
+        services.windows.close()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Tenants: each has a petstore with nobody else's pets, orders and events in it, which begins as a copy of the demo shop."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,15 +19,14 @@ BUDDY = "019b4127-e295-7be4-976e-b77988a8b015"
 FLUFFY = "019b4132-70aa-764f-b315-e2803d882a24"
 ONE = "7f9c24e8-3b12-4fef-91d0-5a6b8d8f2e01"
 OTHER = "7f9c24e8-3b12-4fef-91d0-5a6b8d8f2e02"
+THIRD = "7f9c24e8-3b12-4fef-91d0-5a6b8d8f2e03"
 
 State = Callable[[], object]
 
 
 @pytest.fixture
-def app(make_app: Callable[..., Flask]) -> Iterator[Flask]:
-    app = make_app(demo=True)
-    yield app
-    app.extensions["petstore"].feed.stop()
+def app(make_app: Callable[..., Flask]) -> Flask:
+    return make_app(demo=True)
 
 
 def of(tenant: str) -> dict[str, str]:
@@ -176,6 +175,19 @@ def test_recommendations_are_made_of_the_tenant_s_own_pets(client: FlaskClient, 
     found = client.get(f"/v1/pets/recommendations?userId={CUSTOMER}&tenantId={ONE}").get_json()
     assert [pick["petId"] for pick in found["data"]] == [left]
     assert len(client.get(f"/v1/pets/recommendations?userId={CUSTOMER}").get_json()["data"]) == 10
+
+
+def test_the_indexes_of_all_shops_end_with_the_worker(client: FlaskClient, app: Flask):
+    before = set(threading.enumerate())
+    for tenant in ("", ONE, OTHER):
+        found = client.get(f"/v1/pets/recommendations?userId={CUSTOMER}", headers=of(tenant)).get_json()
+        assert found["total"] == 10
+    begun = {thread.name for thread in threading.enumerate() if thread not in before}
+    assert begun >= {"pet index", "feed"}
+    app.extensions["petstore.background"].stop()
+    assert not [thread for thread in threading.enumerate() if thread not in before and thread.name in begun]
+    again = client.get(f"/v1/pets/recommendations?userId={CUSTOMER}", headers=of(THIRD))
+    assert (again.status_code, again.mimetype) == (503, "application/problem+json")
 
 
 def test_of_many_first_requests_at_once_one_makes_the_copy(make_app: Callable[..., Flask], app: Flask, log: EventLog):

@@ -12,7 +12,7 @@ from petstore.shop import new_id
 from petstore.sse import Draft, EventLog, Received, Transaction
 from tests.live.client import Exchange
 from tests.live.server import Server, wait_until
-from tests.live.shop import CUSTOMER, RECOMMENDATIONS, data, get, recommendations
+from tests.live.shop import CUSTOMER, RECOMMENDATIONS, change_many, data, get, recommendations
 
 
 def runs(log: EventLog) -> list[tuple[str, str]]:
@@ -62,6 +62,24 @@ def test_a_run_whose_client_left_at_once_is_finished_all_the_same(shop: Server):
         run_id = runs(log)[-1][0]
         wait_until(lambda: runs(log)[-1] == (run_id, "COMPLETE"), "it has ended")
         assert [event.type for event in recorded(log, run_id)] == ["recommendation"] * 10 + ["complete"]
+
+
+def test_what_is_sold_out_is_recommended_by_no_worker_from_that_moment_on(shop: Server):
+    workers = shop.worker_pids()
+    for turn in range(8):
+        before = [pick["petId"] for pick in recommended(shop, workers[turn % 2])]
+        change_many(shop, [{"petId": pet_id, "stock": 0} for pet_id in before])
+        after = [pick["petId"] for pick in recommended(shop, workers[turn // 2 % 2])]
+        change_many(shop, [{"petId": pet_id, "stock": 5} for pet_id in before])
+        assert len(before) == len(after) == 10
+        assert not set(before) & set(after)
+
+
+def recommended(server: Server, pid: int) -> list[dict[str, Any]]:
+    """Return the recommendations that this worker makes."""
+    with Exchange(server.address, recommendations(whole=True), connection=server.connect(pid)) as answer:
+        found: list[dict[str, Any]] = answer.read_to_end().json()["data"]
+        return found
 
 
 def test_a_run_whose_worker_was_killed_is_finished_by_another_and_its_client_gets_each_pick_once(start: Callable[..., Server]):
