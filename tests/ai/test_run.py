@@ -3,9 +3,10 @@
 import time
 from collections.abc import Iterator, Sequence
 
-from petstore.ai import Recommendation, Runs
+from petstore.ai import EMBEDDED, Recommendation, Recommending, RunKind, Runs
 from petstore.shop import Customer, Shop
-from petstore.sse import EventLog
+from petstore.sse import EventLog, Feed
+from tests.ai.test_sweep import Count
 
 STEP_US = 20_000
 """What this recommender takes before its first pick, and for each."""
@@ -38,10 +39,12 @@ def work() -> None:
         time.sleep(0.001)
 
 
-def test_a_run_begins_before_its_first_pick_is_made_and_takes_as_long_as_all_of_them(log: EventLog):
+def test_a_run_begins_before_its_first_pick_is_made_and_takes_as_long_as_all_of_them(log: EventLog, feed: Feed):
     for limit in (1, 3):  # One that is whole in its first slice, and one that goes on after it.
         recommender = Slow()
-        run = Runs(log, recommender, 3600, limit).join(Shop(log), "user-456")
+        generates = {RunKind.RECOMMENDATIONS: Recommending(log, recommender)}
+        runs = Runs(log, feed, generates, EMBEDDED, Count(), 60)
+        run = runs.start(Shop(log), RunKind.RECOMMENDATIONS, {"limit": limit}, "user-456")
         while not (events := log.read([run.topic], 0, 10)) or not events[-1].ends:
             work()
         assert run.created_at <= recommender.asked_at[0]
