@@ -100,14 +100,19 @@ def own_recommendations(customer_id: str) -> str:
 
 
 def sees_recommendations(customer_id: str) -> bool:
-    """Say whether the caller may see what is recommended to this customer.
+    """Say whether the caller may see what is recommended to this customer. Raises Forbidden when only a scope is missing.
 
     In the demo everybody who brings no token at all may, for the customers of its catalogue.
     """
     caller = current_caller()
     if caller.user_id is None and not current_links():
         return services().settings.demo and is_demo_account(customer_id)
-    return caller.is_or_serves(customer_id) or _opened(f"users/{customer_id}", ("own", "follow"))
+    if _opened(f"users/{customer_id}", ("own", "follow")):
+        return True
+    if not caller.is_or_serves(customer_id):
+        return False
+    caller.need(Scope.READ_USER)
+    return True
 
 
 def order_links(order: Order) -> dict[str, str]:
