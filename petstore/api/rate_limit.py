@@ -23,7 +23,7 @@ PREFIX = "/v1/"
 """What is limited. Health and metrics are not: whoever watches the server must see it most when it's busy."""
 
 MANY = 10
-"""Each tenant has its own rates; an address has no more than this many times the limit in all tenants, which anybody can make up."""
+"""Each tenant has its own rates; an address has so many times the limit over all tenants, which anybody can make up."""
 
 
 @dataclass(frozen=True, slots=True)
