@@ -6,7 +6,7 @@ It generates what the document allows and what it forbids, follows its links, an
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,11 @@ from tests.live.server import ROOT, Server, make_environment
 from tests.live.shop import ask, get
 
 CONFIGURATION = ROOT / "tests/live/schemathesis.toml"
+
+LEAST = 10
+"""Requests: on a machine that has nothing else to do there are hundreds."""
+
+LONGEST_S = 600
 
 TENANT = "7f9c24e8-3b12-4fef-91d0-5a6b8d8f2e01"
 
@@ -29,32 +34,37 @@ UNHURRIED = {"PETSTORE_RATE_LIMIT": 1_000_000, "PETSTORE_SIGN_IN_LIMIT": 100_000
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A demo, whose customers and clerk give the streams something to tell."""
-    server = Server(tmp_path_factory.mktemp("demo"), **BUSY, **UNHURRIED)  # type: ignore[arg-type]
+    server = Server(tmp_path_factory.mktemp("demo"), workers=1, **BUSY, **UNHURRIED)  # type: ignore[arg-type]
     try:
         yield server.wait_until_ready()
     finally:
         server.close()
 
 
-@pytest.mark.parametrize(("phases", "seconds", "least"), [("examples,coverage,fuzzing", 35, 50), ("stateful", 15, 20)])
-def test_what_schemathesis_asks_is_answered_as_described(demo: Server, tmp_path: Path, phases: str, seconds: int, least: int):
+@pytest.mark.parametrize(("phases", "seconds"), [(("examples", "coverage", "fuzzing"), 35), (("stateful",), 20)])
+def test_what_schemathesis_asks_is_answered_as_described(demo: Server, tmp_path: Path, phases: tuple[str, ...], seconds: int):
     described = get(demo, "/v1/openapi.json")["paths"]
     del described["/v1/openapi.json"]  # It doesn't test where it has its knowledge from.
     report = judge(demo, tmp_path, phases, seconds)
+    while any(report["phases"][phase]["status"] == "skip" for phase in phases):
+        # On a machine that is busy with something else the time was up before it came to a phase.
+        seconds *= 3
+        assert seconds < LONGEST_S, report["phases"]
+        report = judge(demo, tmp_path, phases, seconds)
     assert report["failures"] == report["errors"] == []
-    assert [report["phases"][phase]["status"] for phase in phases.split(",")] == ["success"] * len(phases.split(","))
+    assert {report["phases"][phase]["status"] for phase in phases} == {"success"}
     assert report["operations"]["selected"] == sum(len(methods) for methods in described.values())
-    assert report["test_cases"]["generated"] > least
+    assert report["test_cases"]["generated"] >= LEAST
 
 
-def judge(server: Server, directory: Path, phases: str, seconds: int) -> dict[str, Any]:
+def judge(server: Server, directory: Path, phases: Sequence[str], seconds: int) -> dict[str, Any]:
     """Return schemathesis's own report of so many seconds."""
     report = directory / "report.json"
     credentials = {"username": "keeper.jo", "password": "petstore-demo"}
     signed_in = ask(server, "POST", "/v1/auth/tokens", credentials, {"X-Tenant-ID": TENANT})
     known = {"PETSTORE_TENANT": TENANT, "PETSTORE_TOKEN": signed_in.json()["token"], "PYTHONPATH": ROOT}
     command = ["-m", "schemathesis.cli", "--config-file", str(CONFIGURATION), "run", f"{server.url}/v1/openapi.json"]
-    options = ["--phases", phases, "--max-time", str(seconds), "--report", "json", "--report-json-path", str(report)]
+    options = ["--phases", ",".join(phases), "--max-time", str(seconds), "--report", "json", "--report-json-path", str(report)]
     done = subprocess.run(
         [sys.executable, *command, *options],
         cwd=directory,
