@@ -104,11 +104,16 @@ def own_recommendations(customer_id: str) -> str:
 
 
 def sees_recommendations(customer_id: str) -> bool:
-    """Say whether the caller may see what is recommended to this customer.
+    """Say whether the caller may see what is recommended to this customer. Raises Forbidden when only a scope is missing.
 
     In the demo everybody who brings no token at all may, for the customers of its catalogue.
     """
-    return current_caller().is_or_serves(customer_id) or _sees_without_bearer(customer_id, POWERS)
+    if _sees_without_bearer(customer_id, POWERS):
+        return True
+    if not current_caller().is_or_serves(customer_id):
+        return False
+    current_caller().need(Scope.READ_USER)
+    return True
 
 
 def own_chat() -> str | None:

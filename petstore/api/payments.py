@@ -230,8 +230,10 @@ def pay(order_id: str, body: NewPayment) -> Response:
     source = TEST_CARD if body.source is None else body.source.source()
     amount = None if body.amount is None or body.currency is None else (int(body.amount * 100), body.currency)
 
+    # Before the key is looked at: an answer that is given again must not reach anybody whose order it isn't.
+    own_order(get_order(requested_shop(), order_id), change=True)
+
     def act(shop: Shop) -> Response:
-        own_order(get_order(shop, order_id), change=True)
         order, payment = pay_order(shop, order_id, services().settings.fulfilment_step_s, source, amount)
         if payment.status is PaymentStatus.FAILED:
             return problem(402, payment.decline)

@@ -386,6 +386,11 @@ class TestRecommendations:
         assert client.get(f"/v1/pets/recommendations?userId={CUSTOMER}&token={token_of(url)}").status_code == 200
         assert_problem(client.get(f"/v1/users/{CUSTOMER}?token={token_of(url)}"), 401)
 
+    def test_need_the_scope_whatever_link_comes_along(self, app: Flask, client: FlaskClient):
+        narrow = authorization(CUSTOMER, scopes=[Scope.READ_PETS])
+        token = link.sign(SECRET, Link("own", f"orders/{NOBODY}", ""))
+        assert_problem(client.get(f"{self.STREAM}{CUSTOMER}&token={token}", headers=narrow), 403)
+
     def test_of_the_demo_s_customers_are_open_in_the_demo_for_who_brings_no_token(self, make_app: Callable[..., Flask]):
         app = make_app(demo=True)
         client, other = app.test_client(), signed_in(app, OTHER)

@@ -139,3 +139,11 @@ def test_parts_of_a_pet_that_are_changed_at_once_are_all_changed(make_app: Calla
         thread.join()
     pet = app.test_client().get(PET).get_json()
     assert {member: pet[member] for member in parts} == {member: f"{start}14" for member, start in parts.items()}
+
+
+@pytest.mark.parametrize("given", ['"', ",", "", " "])
+def test_a_condition_that_names_no_version_is_not_met(staff: FlaskClient, state: Callable[[], object], given: str):
+    before = state()
+    response = staff.patch(f"/v1/inventory/{BUDDY}", json={"stock": 3}, headers={"If-Match": given})
+    assert response.status_code == 412
+    assert state() == before

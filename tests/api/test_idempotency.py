@@ -54,6 +54,14 @@ def test_a_payment_is_made_once(client: FlaskClient, state: State):
     assert state() == before
 
 
+def test_a_payment_is_told_again_to_nobody_who_may_not_see_its_order(client: FlaskClient):
+    links = client.post("/v1/orders", json={"petId": BUDDY}).get_json()["links"]
+    assert client.post(links["payment"], headers=key()).status_code == 201
+    stranger = client.post(links["payment"].partition("?")[0], headers=key())
+    assert stranger.status_code == 404
+    assert "token" not in stranger.text
+
+
 def test_a_payment_that_was_declined_is_declined_again_and_another_key_tries_anew(client: FlaskClient, state: State):
     order = client.post("/v1/orders", json=ORDER).get_json()
     card = {"object": "card", "name": "A", "number": "4000000000000002", "cvc": "123", "expMonth": 1, "expYear": 2099}

@@ -148,3 +148,10 @@ def test_zero_is_no_limit_and_says_nothing(limited: Limited):
         response = client.get("/v1/pets")
         assert response.status_code == 200
     assert not set(HEADERS) & set(response.headers.keys())
+
+
+def test_an_address_that_takes_a_new_tenant_each_time_is_limited_all_the_same(limited: Limited):
+    client = limited(rate_limit=2)
+    tenants = [f"7b6f6c3e-5d3c-4c6f-8c53-{number:012x}" for number in range(2 * rate_limit.MANY + 1)]
+    found = [client.get("/v1/openapi.yaml", headers={"X-Tenant-ID": tenant}).status_code for tenant in tenants]
+    assert found == [200] * (2 * rate_limit.MANY) + [429]

@@ -18,10 +18,12 @@ import pytest
 
 import petstore.sse.feed
 import petstore.sse.outlet
-from petstore.sse import COMPLETE, Admission, Decoder, Draft, Feed, Opening, Received, Selection, Stream, Terms
+from petstore.sse import COMPLETE, Admission, Decoder, Draft, Opening, Received, Selection, Stream, Terms
 from petstore.sse.outlet import chunk
-from tests.sse.client import FROM_NOW, Endings, connect
+from tests.sse.client import FROM_NOW, connect, feed, observer
 from tests.sse.other_process import PATIENCE_S
+
+__all__ = ["feed", "observer"]
 
 GUNICORN = {"__name__": "gunicorn.workers.base_async"}
 exec(
@@ -119,19 +121,6 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def kind(request: pytest.FixtureRequest) -> Kind:
     found: Kind = request.param
     return found
-
-
-@pytest.fixture
-def observer() -> Endings:
-    return Endings()
-
-
-@pytest.fixture
-def feed(log, observer, monkeypatch) -> Iterator[Feed]:
-    monkeypatch.setattr(petstore.sse.feed, "POLL_S", 0.02)
-    feed = Feed(log, observer)
-    yield feed
-    feed.stop()
 
 
 @pytest.fixture
