@@ -54,7 +54,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     except SettingsError as error:
         sys.exit(str(error))
     configure_logging(settings)
-    app = Flask(__name__, static_folder=None)
+    app = api.Application(__name__)
     if settings.proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)  # type: ignore[method-assign]
     log = SqlEventLog(settings.database_path)

@@ -13,7 +13,7 @@ from petstore.ai.recommender import Recommendation
 from petstore.ai.table import PetTable
 from petstore.ai.taste import learn, rate
 from petstore.ai.variety import pick
-from petstore.shop import Customer, Shop, owned_pets
+from petstore.shop import Customer, CustomerNotFound, Shop, find_customer, inventory_topic, owned_pets
 
 BALANCE = 0.75
 """Relevance against variety, for a customer of whom something is known; and for one who is new."""
@@ -21,6 +21,9 @@ BALANCE_UNKNOWN = 0.5
 
 STEP = 0.001
 """What a score falls by at the least, and what it's rounded to."""
+
+QUICK = 1000
+"""Pets up to which ten picks take about half a millisecond."""
 
 MOST = 100
 """Recommendations of one run, so that scores have room to fall."""
@@ -33,14 +36,23 @@ class EmbeddedRecommender:
         self._index_of = index_of
         self._balance = balance
 
-    def recommend(self, shop: Shop, customer: Customer, made: Sequence[Recommendation], limit: int) -> Iterator[Recommendation]:
-        def read(connection: Connection) -> tuple[tuple[str, ...], int]:
-            return owned_pets(shop, connection, customer.id), shop.log.head(connection)
+    def recommend(
+        self, shop: Shop, customer: Customer | str, made: Sequence[Recommendation], limit: int
+    ) -> Iterator[Recommendation]:
+        # All at once: with many runs at a time, to go to a thread and back costs more than what is read there.
+        def read(connection: Connection) -> tuple[Customer, tuple[str, ...], int]:
+            known = find_customer(shop, connection, customer) if isinstance(customer, str) else customer
+            if known is None:
+                raise CustomerNotFound(str(customer))
+            return known, owned_pets(shop, connection, known.id), shop.log.head(connection, inventory_topic(shop))
 
-        owned, head = shop.query(read)
+        known, owned, head = shop.query(read)
         index = self._index_of(shop)
         index.catch_up(head)
-        return self._choose(index, customer, owned, made, min(limit, MOST))
+        return self._choose(index, known, owned, made, min(limit, MOST))
+
+    def is_quick(self, shop: Shop) -> bool:
+        return len(self._index_of(shop).contents.table) <= QUICK
 
     def _choose(
         self, index: PetIndex, customer: Customer, owned: Sequence[str], made: Sequence[Recommendation], limit: int

@@ -32,5 +32,13 @@ class Recommender(Protocol):
     true. The same shop and the same customer get the same picks from every worker, so that a run can be taken over.
     """
 
-    def recommend(self, shop: Shop, customer: Customer, made: Sequence[Recommendation], limit: int) -> Iterator[Recommendation]:
-        """Yield what follows the picks that were `made` before, until there are `limit` of them in all, or nothing is left."""
+    def recommend(
+        self, shop: Shop, customer: Customer | str, made: Sequence[Recommendation], limit: int
+    ) -> Iterator[Recommendation]:
+        """Yield what follows the picks that were `made` before, until there are `limit` of them in all, or nothing is left.
+
+        A customer who is named by the id alone is read along with the rest. Raises CustomerNotFound.
+        """
+
+    def is_quick(self, shop: Shop) -> bool:
+        """Say whether a pick takes so little time in this shop that a thread for it would cost more: well under a millisecond."""

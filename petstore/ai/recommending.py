@@ -74,7 +74,7 @@ class _Choice:
         self.phase = "choosing"
         self.total: int | None = run.request["limit"]
         self._limit: int = run.request["limit"]
-        self._run = run
+        self._customer_id = str(run.customer_id)
         self._picks = [_pick(event) for event in done if event.type == RECOMMENDATION]
         self._shop = Shop(log, run.tenant)
         self._recommender = recommender
@@ -87,15 +87,14 @@ class _Choice:
             self._reading.poke()
 
     def batches(self) -> Iterator[Batch]:
-        customer = get_customer(self._shop, str(self._run.customer_id))
         if self._ranking is not None and self._left():
             try:
-                yield from self._by_model(self._ranking, customer)
+                yield from self._by_model(self._ranking, get_customer(self._shop, self._customer_id))
             except EngineFailed as error:
                 logger.warning("the embedded recommender goes on instead of the model: %s", error)
         if self._left():
             self.engine = EMBEDDED
-        yield from self._embedded(customer)
+        yield from self._embedded()
 
     def _left(self) -> int:
         return self._limit - len(self._picks)
@@ -116,14 +115,13 @@ class _Choice:
             batches.close()  # type: ignore[attr-defined]
             self._reading = None
 
-    def _embedded(self, customer: Customer) -> Iterator[Batch]:
+    def _embedded(self) -> Iterator[Batch]:
         """Yield what is left of the picks, in slices of time, and the result with the last one."""
         self.phase = "choosing"
-        before = list(self._picks)
-        picks = self._recommender.recommend(self._shop, customer, before, self._limit)
+        picks = self._recommender.recommend(self._shop, self._customer_id, list(self._picks), self._limit)
+        quick = self._recommender.is_quick(self._shop)
         while True:
-            left = self._left()
-            made, exhausted = get_hub().threadpool.apply(_slice, (picks, left)) if left else ([], True)
+            made, exhausted = _slice(picks, self._left()) if quick else get_hub().threadpool.apply(_slice, (picks, self._left()))
             batch = self._made(made)
             if exhausted:
                 yield [*batch, Result({"total": len(self._picks)})]

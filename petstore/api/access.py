@@ -27,9 +27,10 @@ MAX_LINKS = 20
 
 def current_caller() -> Caller:
     """Return who makes the current request. Raises Unauthorized when it brings a bearer token that isn't good here."""
-    if "caller" not in g:
-        g.caller = _identify()
-    caller: Caller = g.caller
+    known = g._get_current_object()
+    caller: Caller | None = known.get("caller")
+    if caller is None:
+        caller = known.caller = _identify()
     return caller
 
 
@@ -195,11 +196,12 @@ def _sees_without_bearer(customer_id: str, powers: Iterable[Power]) -> bool:
 
 
 def _identify() -> Caller:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() != "bearer":
         # Another scheme is for somebody on the way, such as a proxy that asks for a password of its own.
         return Caller(requested_tenant())
-    caller = services().trust.caller(token.strip(), lambda tenant: Shop(services().log, tenant))
+    parts = services()
+    caller = parts.trust.caller(token.strip(), lambda tenant: Shop(parts.log, tenant))
     if caller.tenant != requested_tenant():
         raise Unauthorized("the token is for another tenant's shop", "invalid_token")
     return caller

@@ -3,10 +3,13 @@
 Must not allow credentials: tokens travel in headers and links, never in cookies.
 """
 
+from collections.abc import Sequence
+from functools import partial
+
 from flask import Flask, request
 from werkzeug import Response
 
-from petstore.api.services import services
+from petstore.api.services import Services
 
 ALLOWED_HEADERS = "Authorization, Cache-Control, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-Tenant-ID"
 EXPOSED_HEADERS = (
@@ -19,14 +22,17 @@ MAX_AGE_S = 600
 
 
 def register_cors(app: Flask) -> None:
-    """Add the headers to every response, problems and streams included."""
-    app.after_request(_allow)
+    """Add the headers to every response, problems and streams included, where any origin may call."""
+    services: Services = app.extensions["petstore"]
+    origins = services.settings.cors_origins
+    if origins:
+        app.after_request(partial(_allow, origins))
 
 
-def _allow(response: Response) -> Response:
-    origins, origin = services().settings.cors_origins, request.headers.get("Origin")
+def _allow(origins: Sequence[str], response: Response) -> Response:
+    origin = request.headers.get("Origin")
     anyone = origins == ("*",)
-    if origins and not anyone:
+    if not anyone:
         # Without it a cache would give one origin's answer to another.
         response.headers.add("Vary", "Origin")
     if origin is None or not (anyone or origin in origins):

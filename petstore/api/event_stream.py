@@ -20,6 +20,7 @@ from petstore.api.problem import problem
 from petstore.api.resume import StreamQuery, requested
 from petstore.api.services import services
 from petstore.api.tenant import requested_shop
+from petstore.api.wire import no_content
 from petstore.sse import Event, Form, Opening, Selection, Stream, goodbye, open_at
 
 CONTENT_TYPE = "text/event-stream"
@@ -27,6 +28,9 @@ CONTENT_TYPE = "text/event-stream"
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 """Nobody on the way may keep, compress or collect what should be read at once. `Connection` is the server's to say."""
 
+
+CONNECTION = "gunicorn.socket"
+"""Where in the environ the server shows the client's socket, if it does."""
 
 ANSWER_HEADERS = (
     Header("Cache-Control", Literal["no-cache, no-transform"], "Nobody on the way may keep or change the stream."),
@@ -50,7 +54,7 @@ def stream_answers(events: Events, with_topic: bool = False) -> dict[int, Answer
 
 def accept_event_stream() -> None:
     """Raise NotAcceptable when the client's Accept header excludes event streams."""
-    if not _accepts(request.headers.get("Accept", "")).any:
+    if not _accepts(request.environ.get("HTTP_ACCEPT", "")).any:
         raise NotAcceptable(f"This resource is a stream of events: {CONTENT_TYPE}.")
 
 
@@ -74,7 +78,7 @@ def admit_stream(customer_id: str | None = None, *, says_goodbye: bool = True) -
 
 def named_event_stream() -> bool:
     """Say whether the client names event streams in its Accept header, as browsers do."""
-    return _accepts(request.headers.get("Accept", "")).by_name
+    return _accepts(request.environ.get("HTTP_ACCEPT", "")).by_name
 
 
 def refuse_stream(reason: str) -> Response:
@@ -99,13 +103,15 @@ def stream_response(selection: Selection, opening: Opening, snapshot: Callable[[
     `snapshot` returns the URL whose body restores the state of a topic after a gap.
     """
     if opening.ended:
-        return Response(status=204)
+        return no_content()
     parts = services()
     parts.feed.start()
-    chunked = request.environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
-    stream = Stream(parts.feed, parts.admission, parts.terms, selection, opening, snapshot, _connection(), chunked, holders)
+    environ = request.environ
+    chunked = environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
+    connection = environ.get(CONNECTION)
+    stream = Stream(parts.feed, parts.admission, parts.terms, selection, opening, snapshot, connection, chunked, holders)
     # The server keeps the environ for as long as the stream lasts; of what Flask has put in, nobody needs anything.
-    request.environ.pop("werkzeug.request", None)
+    environ.pop("werkzeug.request", None)
     return _response(stream)
 
 
@@ -114,7 +120,7 @@ def wait_for_end(topic: str, timeout_s: float) -> list[Event]:
 
     A server that is about to end waits for nobody either.
     """
-    parts, connection = services(), _connection()
+    parts, connection = services(), request.environ.get(CONNECTION)
     return parts.audience.collect(parts.feed, topic, timeout_s, lambda: not parts.feed.draining and is_there(connection))
 
 
@@ -155,8 +161,3 @@ def _accepts(header: str) -> _Accepted:
 def _response(body: Iterable[bytes]) -> Response:
     # Passed through as it is: Flask's own wrappers would cost more than the write for each chunk.
     return Response(body, content_type=f"{CONTENT_TYPE}; charset=utf-8", headers=HEADERS, direct_passthrough=True)
-
-
-def _connection() -> Any:
-    """Return the client's socket, where the server shows it."""
-    return request.environ.get("gunicorn.socket")

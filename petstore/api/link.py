@@ -5,6 +5,7 @@ Pure: text in, text out. Must not know routes, nor whether what a token opens ex
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
@@ -50,6 +51,7 @@ def read(secret: str, token: str) -> Link:
     raise ValueError("the link's token is not one of ours")
 
 
+@lru_cache(maxsize=4)
 def _serializer(secret: str, power: Power) -> URLSafeTimedSerializer:
     options = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
     return URLSafeTimedSerializer(derived_key(secret, "link"), salt=power, signer_kwargs=options)

@@ -77,13 +77,15 @@ class Metrics:
             self._replays.inc()
         if gaps:
             self._gaps.inc(gaps)
-        logger.info("stream opened", extra={"facts": _facts(topics, holders) | {"gaps": gaps}})
+        if logger.isEnabledFor(logging.INFO):
+            logger.info("stream opened", extra={"facts": _facts(topics, holders) | {"gaps": gaps}})
 
     def ended(self, topics: Sequence[str], holders: Sequence[str], cause: str, duration_s: float, events: int) -> None:
         self._open(_label(topics)).dec()
         self._ended(cause).inc()
-        facts = {"cause": cause, "duration_s": round(duration_s, 3), "events": events}
-        logger.info("stream ended", extra={"facts": _facts(topics, holders) | facts})
+        if logger.isEnabledFor(logging.INFO):
+            facts = {"cause": cause, "duration_s": round(duration_s, 3), "events": events}
+            logger.info("stream ended", extra={"facts": _facts(topics, holders) | facts})
 
     def refused(self, reason: str) -> None:
         self._refused(reason).inc()

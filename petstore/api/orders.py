@@ -18,7 +18,7 @@ from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, once
 from petstore.api.operation import Answer, Operation
 from petstore.api.parameter import LOCATION, OrderPath, PageQuery
 from petstore.api.tenant import requested_shop
-from petstore.api.wire import Currency, Moment, Money, PageLinks, Pagination, Representation, Uri, render_money, respond
+from petstore.api.wire import Currency, Moment, Money, PageLinks, Pagination, Representation, Uri, no_content, render_money, respond
 from petstore.shop import Order, OrderStatus, Page, Shop, cancel_order, get_order, list_orders, place_order
 
 blueprint = Blueprint("orders", __name__, url_prefix="/v1/orders")
@@ -169,4 +169,4 @@ def cancel(order_id: str) -> Response:
         return own_order(get_order(shop, order_id), change=True)
 
     if_matches(find, lambda shop: cancel_order(shop, find(shop).id, CANCELLED_BY_CUSTOMER))
-    return Response(status=204)
+    return no_content()

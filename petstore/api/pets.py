@@ -19,7 +19,7 @@ from petstore.api.operation import Answer, Operation
 from petstore.api.parameter import LOCATION, MAX_LIMIT, MAX_PAGE, Between, Flag, PageQuery, PetPath
 from petstore.api.pet import MAX_AGE_MONTHS, NewPet, PetPatch, PetRepresentation
 from petstore.api.tenant import requested_shop
-from petstore.api.wire import PageLinks, Pagination, Representation, respond
+from petstore.api.wire import PageLinks, Pagination, Representation, no_content, respond
 from petstore.shop import (
     Page,
     Pet,
@@ -255,7 +255,7 @@ def remove(pet_id: str) -> Response:
     """
     if_matches(lambda shop: get_pet(shop, pet_id), lambda shop: remove_pet(shop, pet_id))
     remove_images(pet_id)
-    return Response(status=204)
+    return no_content()
 
 
 def _show(pet: Pet) -> Response:

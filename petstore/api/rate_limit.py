@@ -52,9 +52,10 @@ def spend(name: str, limit: int, tenant: str | None = None) -> None:
     window = int(now // WINDOW_S)
     count = services().windows.count(f"{_tenant() if tenant is None else tenant} {name}", window)
     reset = (window + 1) * WINDOW_S
-    rate, tightest = Rate(limit, max(0, limit - count), reset), g.get("rate")
+    known = g._get_current_object()
+    rate, tightest = Rate(limit, max(0, limit - count), reset), known.get("rate")
     if tightest is None or rate.remaining < tightest.remaining:
-        g.rate = rate
+        known.rate = rate
     if count > limit:
         raise RateLimited(limit, max(1, round(reset - now)))
 
@@ -73,12 +74,13 @@ def _spend() -> Response | None:
         return None
     limit = services().settings.rate_limit
     try:
-        spend(f"address {_address()}", limit)
-        if _tenant() != SHARED:
-            spend(f"address {_address()} in all", MANY * limit, SHARED)
+        address, tenant = _address(), _tenant()
+        spend(f"address {address}", limit, tenant)
+        if tenant != SHARED:
+            spend(f"address {address} in all", MANY * limit, SHARED)
         user_id = current_caller().user_id
         if user_id is not None:
-            spend(f"user {user_id}", limit)
+            spend(f"user {user_id}", limit, tenant)
     except RateLimited:
         # A browser that comes back to its stream would give up for good on a 429.
         if request.path.endswith("/stream") and named_event_stream():
@@ -90,9 +92,11 @@ def _spend() -> Response | None:
 def _tell(response: Response) -> Response:
     rate: Rate | None = g.get("rate")
     if rate is not None:
-        response.headers["RateLimit-Limit"] = str(rate.limit)
-        response.headers["RateLimit-Remaining"] = str(rate.remaining)
-        response.headers["RateLimit-Reset"] = str(rate.reset)
+        headers = response.headers
+        # Nobody else sets these, so there is nothing to look for and replace.
+        headers.add("RateLimit-Limit", str(rate.limit))
+        headers.add("RateLimit-Remaining", str(rate.remaining))
+        headers.add("RateLimit-Reset", str(rate.reset))
     return response
 
 

@@ -88,7 +88,7 @@ def requested(query: StreamQuery) -> Requested | None:
     The header wins: a browser adds it by itself when it reconnects to a URL that still has its first `lastEventId` or `since`.
     What it says was not the user's doing, so an id that isn't one of ours is no error there; in the query it is.
     """
-    header = request.headers.get("Last-Event-ID", "")
+    header: str = request.environ.get("HTTP_LAST_EVENT_ID", "")
     if len(header) > MAX_LENGTH:
         raise InvalidCursor("Last-Event-ID", f"must not have more than {MAX_LENGTH} characters")
     return read_id(header) if header else query.last_event_id or query.since

@@ -39,7 +39,7 @@ from petstore.api.parameter import LOCATION, Path
 from petstore.api.resume import LAST_EVENT_ID, StreamQuery
 from petstore.api.services import services
 from petstore.api.tenant import requested_shop
-from petstore.api.wire import Moment, Representation, Uri, respond
+from petstore.api.wire import Moment, Representation, Uri, no_content, respond
 from petstore.shop import to_datetime
 from petstore.sse import COMPLETE, Event, Selection
 
@@ -229,7 +229,7 @@ def stop(run_id: str) -> Response:
     At once. One that has ended stays as it is.
     """
     services().runs.stop(_find(run_id, change=True).id)
-    return Response(status=204)
+    return no_content()
 
 
 def _find(run_id: str, *, change: bool = False) -> Run:

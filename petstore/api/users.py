@@ -17,7 +17,7 @@ from petstore.api.profile import NewPreferences, NewUser, PreferencesRepresentat
 from petstore.api.rate_limit import spend_password
 from petstore.api.services import services
 from petstore.api.tenant import requested_shop
-from petstore.api.wire import respond
+from petstore.api.wire import no_content, respond
 from petstore.shop import (
     Customer,
     Shop,
@@ -126,7 +126,7 @@ def delete(user_id: str) -> Response:
     """
     own_customer(user_id)
     if_matches(lambda shop: _own(shop, user_id), lambda shop: remove_customer(shop, user_id))
-    return Response(status=204)
+    return no_content()
 
 
 @blueprint.get("/<user_id>/preferences")
@@ -183,7 +183,7 @@ def like(user_id: str, pet_id: str) -> Response:
     Once more changes nothing. What is like it, is recommended.
     """
     like_pet(requested_shop(), own_customer(user_id), pet_id)
-    return Response(status=204)
+    return no_content()
 
 
 @blueprint.delete("/<user_id>/likes/<pet_id>")
@@ -194,7 +194,7 @@ def unlike(user_id: str, pet_id: str) -> Response:
     That it wasn't liked is no error.
     """
     unlike_pet(requested_shop(), own_customer(user_id), pet_id)
-    return Response(status=204)
+    return no_content()
 
 
 def _own(shop: Shop, user_id: str) -> Customer:

@@ -34,6 +34,13 @@ def respond(representation: Representation, status: int = 200, headers: Mapping[
     return Response(representation.model_dump_json(by_alias=True) + "\n", status, headers, content_type="application/json")
 
 
+def no_content() -> Response:
+    """Return a 204: an answer without a body, of which nothing is said."""
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    return response
+
+
 def render_money(cents: int) -> str:
     """Return an amount as `299.99`. Text, because a binary fraction can't hold it."""
     return f"{cents // 100}.{cents % 100:02d}"

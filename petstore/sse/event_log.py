@@ -71,8 +71,11 @@ class EventLog(Protocol):
     def wake(self) -> None:
         """Let every `wait` return, as an append does: whoever waits here is to look up. Raises nothing."""
 
-    def head(self, connection: Connection | None = None) -> int:
-        """Return the newest id that was ever given out; with `connection`, as that snapshot sees it."""
+    def head(self, connection: Connection | None = None, topic: str | None = None) -> int:
+        """Return the newest id that was ever given out, or the newest that `topic` has, 0 for none.
+
+        With `connection`, as that snapshot sees it.
+        """
 
     def origin(self) -> int:
         """Return the id below which no id of this log can lie: the moment at which the log was made."""

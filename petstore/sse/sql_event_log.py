@@ -121,11 +121,12 @@ class SqlEventLog:
     def wake(self) -> None:
         self._doorbell.ring()
 
-    def head(self, connection: Connection | None = None) -> int:
+    def head(self, connection: Connection | None = None, topic: str | None = None) -> int:
         if connection is None:
-            return self.query(self.head)
-        last_id: int = connection.execute(_HEAD).scalar_one()
-        return last_id
+            return self.query(lambda connection: self.head(connection, topic))
+        if topic is None:
+            return int(connection.execute(_HEAD).scalar_one())
+        return int(connection.execute(_NEWEST, {"topic": topic}).scalar() or 0)
 
     def origin(self) -> int:
         # Not remembered: the file may be replaced by another log while we run.

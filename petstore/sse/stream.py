@@ -40,6 +40,10 @@ from petstore.sse.wakeup import Wakeup
 RETRY_S = 1.0
 """How long a stream waits before it asks again a log that did not answer."""
 
+AT_HAND = 16 * 1024
+"""Characters of data that may leave with the first bytes. The server writes these, and it would wait for ever for a client that
+doesn't read; so much fits into the buffer of any socket."""
+
 HEARTBEAT = encode_comment("heartbeat")
 HEARTBEAT_CHUNK = chunk(HEARTBEAT)
 
@@ -131,7 +135,7 @@ class Stream:
         begun = self._begin()
         try:
             self._feed.observer.opened(self._selection.topics, self._holders, self._cursor is not None, self._gaps)
-            yield self._first
+            yield self._begin_with()
             if self._outlet is None:
                 while (data := self._next()) is not None:
                     self._note_sent()
@@ -164,6 +168,12 @@ class Stream:
             raise
         self._note_sent()
         return time.monotonic()
+
+    def _begin_with(self) -> bytes:
+        """Return the first bytes, and what follows them at once: for a client that comes back, or for a short run, that is all."""
+        # A fresh stream begins at the head, where nothing follows.
+        events = self._subscription.take_at_hand(AT_HAND) if self._cursor is not None and self._running else []
+        return self._first + self._frame(events) if events else self._first
 
     def _end(self, duration_s: float) -> None:
         self._admission.give_back(self._holders)

@@ -92,6 +92,17 @@ class Subscription:
             if not from_log:
                 return []
 
+    def take_at_hand(self, size: int) -> list[Event]:
+        """Return what `take` would, as far as that is in memory and no more than `size` characters of data.
+
+        Waits for nothing, so it may leave out everything; `take` then goes on with that.
+        """
+        events = self._source.ring.after(self.group.selection.topics, self.cursor, PAGE)
+        if not events or sum(len(event.data) for event in events) > size:
+            return []
+        self.cursor = events[-1].id
+        return events
+
     def park(self, outlet: Outlet | None) -> None:
         """Leave the socket to `push`, if it's ours at all, right after `take` came back empty."""
         self._outlet = outlet

@@ -18,10 +18,15 @@ class Slow:
     def __init__(self) -> None:
         self.asked_at: list[int] = []
 
-    def recommend(self, shop: Shop, customer: Customer, made: Sequence[Recommendation], limit: int) -> Iterator[Recommendation]:
+    def recommend(
+        self, shop: Shop, customer: Customer | str, made: Sequence[Recommendation], limit: int
+    ) -> Iterator[Recommendation]:
         self.asked_at.append(now())
         work()
         return self._choose(limit)
+
+    def is_quick(self, shop: Shop) -> bool:
+        return False
 
     def _choose(self, limit: int) -> Iterator[Recommendation]:
         for number in range(limit):
