@@ -25,7 +25,11 @@ from petstore.sse import Event, Form, Opening, Selection, Stream, goodbye, open_
 
 CONTENT_TYPE = "text/event-stream"
 
-HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+HEADERS = [
+    ("Content-Type", f"{CONTENT_TYPE}; charset=utf-8"),
+    ("Cache-Control", "no-cache, no-transform"),
+    ("X-Accel-Buffering", "no"),
+]
 """Nobody on the way may keep, compress or collect what should be read at once. `Connection` is the server's to say."""
 
 
@@ -160,4 +164,4 @@ def _accepts(header: str) -> _Accepted:
 
 def _response(body: Iterable[bytes]) -> Response:
     # Passed through as it is: Flask's own wrappers would cost more than the write for each chunk.
-    return Response(body, content_type=f"{CONTENT_TYPE}; charset=utf-8", headers=HEADERS, direct_passthrough=True)
+    return Response(body, headers=HEADERS, direct_passthrough=True)

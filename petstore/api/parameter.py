@@ -5,6 +5,7 @@ InvalidRequest, which names it; one that nobody asks for is ignored. Must not re
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, ClassVar, Self
 
 from flask import request
@@ -49,7 +50,13 @@ class Query(Parameters):
     @classmethod
     def read(cls) -> Self:
         """Return the query of the current request. Raises InvalidRequest."""
-        return cls.check(request.args.to_dict())
+        return cls.check(request.args.to_dict()) if request.environ.get("QUERY_STRING") else cls.none()
+
+    @classmethod
+    @cache
+    def none(cls) -> Self:
+        """Return what an empty query says, made once: a query never changes. Raises InvalidRequest."""
+        return cls.check({})
 
 
 class Path(Parameters):
