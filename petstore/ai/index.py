@@ -187,7 +187,7 @@ class PetIndex:
         contents = self._digest(table)
         with self._changing:
             # What was applied to the old table since it was read must be applied to this one too.
-            self._subscription.cursor = min(self._subscription.cursor, table.oldest())
+            self._subscription.go_back(table.oldest())
             self.contents, self._looked_at = contents, looked_at
 
     def _read(self, read: Callable[[Connection], list[Offer]]) -> tuple[list[Offer], Vectors, int] | None:

@@ -1,8 +1,8 @@
 """The pump: sends new events to all streams of a worker that wait for the same bytes.
 
-The invariants. One writer at a time: only a parked subscription is pushed to. Order, and nothing left out: a subscription is
-pushed to only when its cursor stands between the last pass's events and this one's, so it has had all before and none of these;
-any other one is woken and takes what it misses by itself. A cursor never passes what was sent.
+The invariants. One writer at a time: only a parked subscription is sent to. Order, and nothing left out: one is sent to only
+when its cursor stands between the last pass's events and this one's, so it has had all before and none of these; any other
+one is woken and takes what it misses by itself. A cursor never passes what was sent.
 
 Encoding and framing are done once a pass for all streams that want the same (a group), so the cost of a delivery is that of
 its system call, whatever the number of topics or of streams that it doesn't concern. What came while a pass was under way
@@ -50,9 +50,9 @@ class Pump:
         """Forget a subscription; forgetting it twice does nothing."""
         subscription.unpark()
         group = subscription.group
-        group.members.discard(subscription)
+        group.awake.discard(subscription)
         # The same selection may have a new group by now, with members of its own.
-        if not group.members and self._groups.get(group.selection) is group:
+        if not group.awake and not group.parked and self._groups.get(group.selection) is group:
             del self._groups[group.selection]
             for topic in group.selection.topics:
                 self._topics[topic].discard(group)
@@ -62,7 +62,7 @@ class Pump:
     def wake_all(self) -> None:
         """Wake every stream."""
         for group in tuple(self._groups.values()):
-            for subscription in tuple(group.members):
+            for subscription in group.members:
                 subscription.wake()
 
     def pass_on(self, events: Iterable[Event]) -> None:
@@ -80,34 +80,46 @@ class Pump:
             except Exception:
                 # What was not brought must be taken: without this the next pass would send what comes after it.
                 logger.exception("a pass to the streams of %s failed", ", ".join(group.selection.topics))
-                group.last_id = its_events[-1].id
-                for subscription in tuple(group.members):
-                    subscription.wake()
+                group.skip_pass(its_events[-1].id)
 
     def _pass_to(self, group: Group, events: list[Event]) -> None:
-        since, first_id, last_id = group.last_id, events[0].id, events[-1].id
-        group.last_id = last_id
+        first_id, last_id = events[0].id, events[-1].id
         frames = self._frames(group, events)
         if frames is None:
-            since = first_id
-        data = chunk(b"".join(frames)) if frames else b""
-        if data:
-            group.sent_at = get_hub().loop.now()
-        pushed, turn = 0, TURN
-        for subscription in tuple(group.members):
-            if subscription.parked and since <= subscription.cursor < first_id:
-                if not data:
-                    subscription.cursor = last_id
-                elif subscription.push(data, last_id, len(frames or ())):
-                    pushed += 1
-                turn -= 1
-                if not turn:
-                    turn = TURN
-                    gevent.sleep(0)
-            elif subscription.cursor < last_id:
+            group.skip_pass(last_id)
+            return
+        for subscription in tuple(group.awake):
+            if subscription.cursor < last_id:
                 subscription.wake()
-        if pushed and frames:
-            self._observer.delivered(pushed * len(frames), last_id)
+        group.begin_pass(first_id, last_id, len(frames))
+        if not frames:
+            group.due.clear()
+            return
+        group.sent_at = get_hub().loop.now()
+        sent = self._send(group, chunk(b"".join(frames)), last_id, len(frames))
+        if sent:
+            self._observer.delivered(sent * len(frames), last_id)
+
+    def _send(self, group: Group, data: bytes, last_id: int, events: int) -> int:
+        """Send `data`, so many events up to `last_id`, to all that are due. Returns how many took it whole."""
+        due, size, whole = group.due, len(data), 0
+        waiting = list(due)
+        for start in range(0, len(waiting), TURN):
+            if start:
+                gevent.sleep(0)
+            for send in waiting[start : start + TURN]:
+                if not due.pop(send, False):
+                    continue  # It has left meanwhile, or takes these events by itself.
+                try:
+                    sent = send(data)
+                except OSError:
+                    sent = 0
+                if sent == size:
+                    whole += 1
+                else:
+                    due[send] = True  # It stands where it stood.
+                    group.parked[send].fall_behind(data, sent, last_id, events)
+        return whole
 
     def _frames(self, group: Group, events: list[Event]) -> list[bytes] | None:
         """Return what to send; None when each stream must see to these events by itself."""

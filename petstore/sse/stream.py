@@ -271,7 +271,7 @@ class Stream:
     def _beat(self) -> bool:
         subscription = self._subscription
         if subscription.parked:
-            if subscription.push(HEARTBEAT_CHUNK, subscription.cursor, 0):
+            if subscription.push(HEARTBEAT_CHUNK):
                 self._note_sent()
                 return True
             if subscription.rest is None:

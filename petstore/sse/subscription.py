@@ -4,10 +4,10 @@ How a stream gets its events, from a replay to live: `take` returns what comes n
 ring reaches back that far and from the log when it doesn't. There is no hand-over between the two to get wrong: whichever
 answers, it answers "what is above this cursor", and the cursor never passes what was handed over.
 
-One writer at a time. A stream that has taken everything may `park`: from then on its socket belongs to whoever calls `push`
-(the pump, the heartbeat greenlet), and its cursor moves with what they send. It takes the socket back by `unpark`, before it
-writes anything itself. A `push` that the socket doesn't take whole unparks and wakes the stream, which sends the rest first
-and then catches up at its own speed.
+One writer at a time. A stream that has taken everything may `park`: from then on its socket belongs to its group, whose pump
+sends, and to the heartbeat greenlet (`push`). It takes the socket back by `unpark`, before it writes anything itself. A send
+that the socket doesn't take whole unparks and wakes the stream, which sends the rest first and then catches up at its own
+speed.
 
 Must not know what an event is about.
 """
@@ -35,40 +35,99 @@ class Source(Protocol):
     log: EventLog
 
 
+Send = Callable[[bytes], int]
+"""A non-blocking socket's `send`."""
+
+
 class Group:
     """The subscriptions with one selection: they are sent the same bytes.
 
-    `last_id` is the newest event that was passed on to them, `sent_at` the loop's time of that.
+    A pass to thousands of streams is mostly the time in which their memory comes to the processor, so it touches of each as
+    little as can be: the `send` of its socket. Those that are parked and have had every pass are settled: they stand at
+    `last_id`, the newest event that was passed on, which is not noted in each. A newcomer has parked since the last pass, and
+    stands where its own cursor says. `due` are, while a pass is under way, the settled ones to which it has not come yet: they
+    stand at `before_id`. `passed` and `before_passed` count the events that went to whoever is settled. `sent_at` is the loop's
+    time of the last pass.
     """
 
-    __slots__ = ("last_id", "members", "selection", "sent_at")
+    __slots__ = ("awake", "before_id", "before_passed", "due", "last_id", "newcomers", "parked", "passed", "selection", "sent_at")
 
     def __init__(self, selection: Selection) -> None:
         self.selection = selection
-        self.members: set[Subscription] = set()
-        self.last_id = 0
+        self.awake: set[Subscription] = set()
+        self.parked: dict[Send, Subscription] = {}
+        self.newcomers: set[Send] = set()
+        self.due: dict[Send, bool] = {}
+        self.last_id = self.before_id = 0
+        self.passed = self.before_passed = 0
         self.sent_at = 0.0
+
+    @property
+    def members(self) -> "list[Subscription]":
+        """All of them."""
+        return [*self.awake, *self.parked.values()]
+
+    def begin_pass(self, first_id: int, last_id: int, events: int) -> None:
+        """Move on to `last_id`, with so many events to send for those from `first_id` on. Nobody else may run meanwhile.
+
+        Who stands before them all is due. Who has had some of them, or missed something before, takes what it lacks by itself;
+        who has had all is left alone.
+        """
+        for send in tuple(self.newcomers):
+            one = self.parked[send]
+            if self.last_id <= one.cursor < first_id:
+                one.settle()
+            elif one.cursor < last_id:
+                one.unpark()
+                one.wake()
+        self.due = dict.fromkeys(self.parked, True)
+        for send in self.newcomers:
+            del self.due[send]
+        self.before_id, self.before_passed = self.last_id, self.passed
+        self.last_id, self.passed = last_id, self.passed + events
+
+    def skip_pass(self, last_id: int) -> None:
+        """Move on to `last_id`, and have everybody take what came up to there by themselves."""
+        for one in self.members:
+            if one.cursor < last_id:
+                one.unpark()
+                one.wake()
+        self.due.clear()
+        self.last_id = last_id
 
 
 class Subscription:
     """A cursor into the topics of its group; `wake` is called when there may be something to take or to write."""
 
-    __slots__ = ("_outlet", "_source", "cursor", "group", "parked", "rest", "sent", "wake")
+    __slots__ = ("_base", "_cursor", "_send", "_source", "group", "rest", "sent", "wake")
 
     def __init__(self, source: Source, group: Group, cursor: int, wake: Callable[[], object]) -> None:
         self._source = source
-        self._outlet: Outlet | None = None
+        self._cursor = cursor
+        self._send: Send | None = None
+        self._base = 0
         self.group = group
-        self.cursor = cursor
         self.wake = wake
-        self.parked = False
         self.sent = 0
-        """Events handed to the client's socket."""
+        """Events handed to the client's socket, but for those that came while it was parked."""
 
         self.rest: memoryview | None = None
-        """What is left of a push that the socket took in part: the stream's first business."""
+        """What is left of a send that the socket took in part: the stream's first business."""
 
-        group.members.add(self)
+        group.awake.add(self)
+
+    @property
+    def parked(self) -> bool:
+        """Whether the socket belongs to others."""
+        return self._send is not None
+
+    @property
+    def cursor(self) -> int:
+        """The newest event that was handed over or sent, or after which there was nothing."""
+        group, send = self.group, self._send
+        if send is None or send in group.newcomers:
+            return self._cursor
+        return group.before_id if send in group.due else group.last_id
 
     def take(self) -> list[Event]:
         """Return the next events after the cursor, at most a page of them, and move the cursor past them.
@@ -79,16 +138,16 @@ class Subscription:
         while True:
             # Read before the log is, so that it's a floor under what the log will know.
             head = source.ring.head
-            events = source.ring.after(topics, self.cursor, PAGE)
+            events = source.ring.after(topics, self._cursor, PAGE)
             from_log = events is None
             if events is None:
-                events = source.log.read(topics, self.cursor, PAGE)
+                events = source.log.read(topics, self._cursor, PAGE)
             if events:
                 taken = page(events)
-                self.cursor = taken[-1].id
+                self._cursor = taken[-1].id
                 return taken
             # Nothing of ours up to the head: that stretch need not be looked at again.
-            self.cursor = max(self.cursor, head)
+            self._cursor = max(self._cursor, head)
             if not from_log:
                 return []
 
@@ -97,45 +156,77 @@ class Subscription:
 
         Waits for nothing, so it may leave out everything; `take` then goes on with that.
         """
-        events = self._source.ring.after(self.group.selection.topics, self.cursor, PAGE)
+        events = self._source.ring.after(self.group.selection.topics, self._cursor, PAGE)
         if not events or sum(len(event.data) for event in events) > size:
             return []
-        self.cursor = events[-1].id
+        self._cursor = events[-1].id
         return events
 
+    def go_back(self, cursor: int) -> None:
+        """Take what follows `cursor` once more. The subscription must not be parked."""
+        self._cursor = min(self._cursor, cursor)
+
     def park(self, outlet: Outlet | None) -> None:
-        """Leave the socket to `push`, if it's ours at all, right after `take` came back empty."""
-        self._outlet = outlet
-        self.parked = outlet is not None
+        """Leave the socket to others, if it's ours at all, right after `take` came back empty."""
+        if outlet is not None:
+            send, group = outlet.send, self.group
+            self._send = send
+            group.awake.discard(self)
+            group.parked[send] = self
+            group.newcomers.add(send)
 
     def unpark(self) -> None:
         """Take the socket back: from now on nobody else writes."""
-        self.parked = False
+        group, send = self.group, self._send
+        if send is None:
+            return
+        if send in group.newcomers:
+            group.newcomers.remove(send)
+        elif send in group.due:
+            del group.due[send]
+            self.advance(group.before_id, group.before_passed - self._base)
+        else:
+            self.advance(group.last_id, group.passed - self._base)
+        del group.parked[send]
+        self._send = None
+        group.awake.add(self)
 
-    def push(self, data: bytes, cursor: int, events: int) -> bool:
-        """Send `data`, so many events framed as they must stand on the wire, and move the cursor to theirs.
+    def settle(self) -> None:
+        """Go on with the others of the group, from where they stand."""
+        group = self.group
+        group.newcomers.remove(self._send)  # type: ignore[arg-type]  # Only what is parked is a newcomer.
+        self._base = group.passed
 
-        Returns whether the socket took it all.
+    def advance(self, cursor: int, events: int) -> None:
+        """Note that so many events were sent, up to `cursor`."""
+        self._cursor = max(self._cursor, cursor)
+        self.sent += events
+
+    def push(self, data: bytes) -> bool:
+        """Send `data`, framed as it must stand on the wire and without an event. Returns whether the socket took it all.
 
         The subscription must be parked.
         """
-        assert self._outlet is not None
+        assert self._send is not None
         try:
-            sent = self._outlet.send(data)
+            sent = self._send(data)
         except OSError:
-            # Full, or gone: the stream's own write will wait for the one or find out the other. Nothing of this was sent.
             sent = 0
-        if sent == len(data):
-            self.cursor = cursor
-            self.sent += events
-            return True
-        self.parked = False
+        if sent != len(data):
+            self.fall_behind(data, sent, self.cursor, 0)
+            return False
+        return True
+
+    def fall_behind(self, data: bytes, sent: int, cursor: int, events: int) -> None:
+        """Take the socket back, which took only `sent` bytes of `data`: so many events, up to `cursor`.
+
+        Full, or gone: the stream's own write will wait for the one or find out the other. What was begun must be ended first.
+        """
+        self.unpark()
         if sent:
-            self.cursor = cursor
-            self.sent += events
+            self.advance(cursor, events)
             self.rest = memoryview(data)[sent:]  # All that are as slow as this one share the bytes.
         self.wake()
-        return False
 
 
 def page(events: list[Event]) -> list[Event]:
