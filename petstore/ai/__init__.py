@@ -25,6 +25,7 @@ from petstore.ai.recommender import Recommendation as Recommendation
 from petstore.ai.recommender import Recommender as Recommender
 from petstore.ai.recommending import RECOMMENDATION as RECOMMENDATION
 from petstore.ai.recommending import Recommending as Recommending
+from petstore.ai.retention import forget_customer as forget_customer
 from petstore.ai.run import CHAT as CHAT
 from petstore.ai.run import RECOMMENDATIONS as RECOMMENDATIONS
 from petstore.ai.run import Run as Run

@@ -10,6 +10,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -85,10 +86,11 @@ class Runs:
         engine: str | None = None,
         lease_s: float | None = None,
         watched: bool = False,
-    ) -> Run:
-        """Start a run, or return the one that the same `key` has started. Raises CustomerNotFound, KeyReused, LogUnavailable.
+    ) -> tuple[Run, bool]:
+        """Start a run, or find the one that the same `key` has started; return it, and whether it was found.
 
-        `watched` says that somebody is there already, who will be seen in the audience.
+        `watched` says that somebody is there already, who will be seen in the audience. Raises CustomerNotFound, KeyReused,
+        LogUnavailable.
         """
         lease = self._lease if lease_s is None else int(lease_s * 1e6)
         return self._begin(self._make_run(shop, kind, request, customer_id, engine, lease, watched), key, join=False)
@@ -97,7 +99,7 @@ class Runs:
         """Return the run of recommendations that goes on for this customer, or start one. Raises as `start` does."""
         request = {"limit": DEFAULT_LIMIT}
         run = self._make_run(shop, RunKind.RECOMMENDATIONS, request, customer_id, None, self._lease, watched=True)
-        return self._begin(run, None, join=True)
+        return self._begin(run, None, join=True)[0]
 
     def find(self, topic: str) -> Run | None:
         """Return the run whose events are in `topic`, if there is one."""
@@ -181,7 +183,7 @@ class Runs:
         made_by = EMBEDDED if len(self._making) >= MAX_CALLS else engine or self._engine
         return Run(new_id(), shop.tenant, kind, customer_id, request, made_by, RunStatus.RUNNING, 0, lease, until, moment)
 
-    def _begin(self, run: Run, key: str | None, *, join: bool) -> Run:
+    def _begin(self, run: Run, key: str | None, *, join: bool) -> tuple[Run, bool]:
         production = self._produce(run, self._generates[run.kind](run, ()))
         # What takes no time is kept together with the run. (A run that is found instead made it for nothing: that is rare.)
         drafts, status = production.first() if run.engine == EMBEDDED else ([], RunStatus.RUNNING)
@@ -192,11 +194,11 @@ class Runs:
             raise
         if found is not None:
             production.close()
-            return found
+            return found, True
         production.begun(status)
         if status is RunStatus.RUNNING:
             threading.Thread(target=self._make, args=(production,), name=f"run {run.id}", daemon=True).start()
-        return run
+        return replace(run, status=status, made=production.made), False
 
     def _insert(
         self,
@@ -212,12 +214,10 @@ class Runs:
         found = _find_same(connection, run, key) if key is not None else _find_going_on(connection, run) if join else None
         if found is not None:
             return found
-        if (
-            run.customer_id is not None
-            and not drafts
-            and find_customer(Shop(self._log, run.tenant), connection, run.customer_id) is None
-        ):
-            raise CustomerNotFound(run.customer_id)
+        # Recommendations that are made already began with a look at the customer.
+        unseen = run.customer_id is not None and not (drafts and run.kind is RunKind.RECOMMENDATIONS)
+        if unseen and find_customer(Shop(self._log, run.tenant), connection, str(run.customer_id)) is None:
+            raise CustomerNotFound(str(run.customer_id))
         row = {
             "id": run.id,
             "tenant": run.tenant,

@@ -18,7 +18,7 @@ from petstore.api.chat_data import ChatChunk, ChatCompletion, ChatError, ModelIn
 from petstore.api.chat_wire import Completion
 from petstore.api.error import RunFailed
 from petstore.api.event_stream import admit_stream, stream_response, wait_for_end
-from petstore.api.idempotency import IDEMPOTENCY_KEY, run_key
+from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, replayed, run_key
 from petstore.api.operation import Answer, Chunks, Operation
 from petstore.api.parameter import Header, Path
 from petstore.api.problem import CONTENT_TYPE
@@ -59,7 +59,7 @@ class ModelPath(Path):
     "createChatCompletion",
     body=ChatRequest,
     headers=[IDEMPOTENCY_KEY],
-    answers={200: Answer(ChatCompletion, [MONITOR], chunks=Chunks((ChatChunk, ChatError), ("[DONE]",)))},
+    answers={200: Answer(ChatCompletion, [MONITOR, REPLAYED], chunks=Chunks((ChatChunk, ChatError), ("[DONE]",)))},
     problems=[404],
     scopes=[Scope.CHAT_WRITE],
     guests=True,
@@ -75,7 +75,7 @@ def create_completion(body: ChatRequest) -> Response:
     engine, key = engine_of(body.model), run_key()
     holders = admit_stream(customer_id, says_goodbye=False) if body.stream else ()
     parts = services()
-    run = parts.runs.start(
+    run, found = parts.runs.start(
         requested_shop(),
         RunKind.CHAT,
         request_for(body.question(), body.model),
@@ -93,6 +93,7 @@ def create_completion(body: ChatRequest) -> Response:
         response = stream_response(selection, Opening(run.beginning), lambda _: run_links(run)["self"], holders)
     else:
         response = _whole(run, completion, wait_for_end(run.topic, TIMEOUT_S))
+    response.headers.update(replayed(found))
     response.headers["Link"] = f'<{run_links(run)["self"]}>; rel="monitor"'
     return response
 

@@ -45,11 +45,15 @@ def once(body: Body, act: Callable[[Shop], Response]) -> Response:
     if given is None:
         return act(requested_shop())
     key = Key(caller_key(), given, _fingerprint(body))
-    answer, replayed = together(lambda shop: shop_once(shop, key, lambda shop: _dump(act(shop))))
+    answer, known = together(lambda shop: shop_once(shop, key, lambda shop: _dump(act(shop))))
     response = _load(answer)
-    if replayed:
-        response.headers[REPLAYED.name] = "true"
+    response.headers.update(replayed(known))
     return response
+
+
+def replayed(known: bool) -> dict[str, str]:
+    """Return the header of an answer to a request whose key was `known`."""
+    return {REPLAYED.name: "true"} if known else {}
 
 
 def run_key() -> str | None:

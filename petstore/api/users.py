@@ -5,6 +5,7 @@ Others' accounts don't exist, but for staff.
 
 from flask import Blueprint, Response
 
+from petstore.ai import forget_customer
 from petstore.api.access import own_customer
 from petstore.api.bearer import Scope
 from petstore.api.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, if_matches, tagged
@@ -122,10 +123,17 @@ def replace(user_id: str, body: UserProfile) -> Response:
 def delete(user_id: str) -> Response:
     """Close an account.
 
-    What was ordered stays in the books, without a name. Tokens are void within half a minute.
+    What was ordered stays in the books, without a name. Chats and recommendations are stopped and forgotten. Tokens are void
+    within half a minute.
     """
     own_customer(user_id)
-    if_matches(lambda shop: _own(shop, user_id), lambda shop: remove_customer(shop, user_id))
+    meter = services().runs.meter
+
+    def close(shop: Shop) -> None:
+        remove_customer(shop, user_id)
+        forget_customer(shop, user_id, meter)
+
+    if_matches(lambda shop: _own(shop, user_id), lambda shop: shop.together(close))
     return Response(status=204)
 
 
