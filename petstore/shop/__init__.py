@@ -5,6 +5,7 @@ It knows the streaming core's events and event log, and nothing of HTTP. What ot
 
 from petstore.shop.accounts import MAX_LIKES as MAX_LIKES
 from petstore.shop.accounts import Account as Account
+from petstore.shop.accounts import demo_customers as demo_customers
 from petstore.shop.accounts import find_account as find_account
 from petstore.shop.accounts import is_demo_account as is_demo_account
 from petstore.shop.accounts import is_shared_account as is_shared_account

@@ -5,9 +5,10 @@ Must not do what the API does: a page asks that for everything, as any client wo
 
 from flask import Flask
 
-from petstore.web import docs
+from petstore.web import docs, front, page
 
 
 def register(app: Flask) -> None:
     """Give `app` its pages."""
-    app.register_blueprint(docs.blueprint)
+    for part in (page, front, docs):
+        app.register_blueprint(part.blueprint)
