@@ -3,11 +3,9 @@
 Must not know what is in the document: the page's script reads it.
 """
 
-from flask import Blueprint, Response
+from flask import Response
 
-from petstore.web.page import show
-
-blueprint = Blueprint("docs", __name__)
+from petstore.web.page import blueprint, show
 
 
 @blueprint.get("/docs")

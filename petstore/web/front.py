@@ -3,12 +3,10 @@
 Must not know what the streams tell: the page's script asks the API, as any client would.
 """
 
-from flask import Blueprint, Response
+from flask import Response
 
 from petstore.shop import demo_customers
-from petstore.web.page import show
-
-blueprint = Blueprint("front", __name__)
+from petstore.web.page import blueprint, show
 
 
 @blueprint.get("/")

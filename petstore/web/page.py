@@ -1,4 +1,7 @@
-"""What all pages have in common: templates, assets, and a policy by which a browser loads and asks nothing but ours."""
+"""What all pages have in common: templates, assets, and a policy by which a browser loads and asks nothing but ours.
+
+Each page is a module that adds itself to `blueprint`. Must not know which there are.
+"""
 
 from typing import Any
 
