@@ -27,6 +27,9 @@ RECOMMENDATIONS = {"kind": "RECOMMENDATIONS", "userId": "user-456"}
 
 SIGNED_IN = authorization(CUSTOMER)
 
+SOON_S = 10.0
+"""Long before a model's silence is over, and enough for a machine that is busy. What it took is printed."""
+
 
 def get(server: Server, target: str) -> Any:
     """Return the JSON that the customer finds at `target`."""
@@ -117,7 +120,7 @@ def test_a_run_deleted_at_one_worker_stops_at_the_other_up_to_the_call_of_the_mo
         deleted_at = time.monotonic()
         model.wait_until_hung_up()
         print(f"hung up after {(time.monotonic() - deleted_at) * 1000:.0f} ms")
-        assert time.monotonic() - deleted_at < 2
+        assert time.monotonic() - deleted_at < SOON_S
         end = data(stream.read_to_end().events[-1])
     assert (end["status"], end["reason"]) == ("stopped", "it was deleted")
 
