@@ -6,6 +6,7 @@ together with the run: most runs are one transaction, and the worker that has be
 Must not know HTTP, nor what a generation does.
 """
 
+import dataclasses
 import logging
 import secrets
 import threading
@@ -289,7 +290,7 @@ def _find_same(connection: Connection, run: Run, key: str) -> Run | None:
     found = run_from(row)
     if (found.kind, found.customer_id, found.request) != (run.kind, run.customer_id, run.request):
         raise KeyReused(key)
-    return found
+    return dataclasses.replace(found, replayed=True)
 
 
 def _find_going_on(connection: Connection, run: Run) -> Run | None:

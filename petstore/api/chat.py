@@ -18,7 +18,7 @@ from petstore.api.chat_data import ChatChunk, ChatCompletion, ChatError, ModelIn
 from petstore.api.chat_wire import Completion
 from petstore.api.error import RunFailed
 from petstore.api.event_stream import admit_stream, stream_response, wait_for_end
-from petstore.api.idempotency import IDEMPOTENCY_KEY, run_key
+from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, replay_headers, run_key
 from petstore.api.operation import Answer, Chunks, Operation
 from petstore.api.parameter import Header, Path
 from petstore.api.problem import CONTENT_TYPE
@@ -59,7 +59,7 @@ class ModelPath(Path):
     "createChatCompletion",
     body=ChatRequest,
     headers=[IDEMPOTENCY_KEY],
-    answers={200: Answer(ChatCompletion, [MONITOR], chunks=Chunks((ChatChunk, ChatError), ("[DONE]",)))},
+    answers={200: Answer(ChatCompletion, [MONITOR, REPLAYED], chunks=Chunks((ChatChunk, ChatError), ("[DONE]",)))},
     problems=[404],
     scopes=[Scope.CHAT_WRITE],
     guests=True,
@@ -93,7 +93,7 @@ def create_completion(body: ChatRequest) -> Response:
         response = stream_response(selection, Opening(run.beginning), lambda _: run_links(run)["self"], holders)
     else:
         response = _whole(run, completion, wait_for_end(run.topic, TIMEOUT_S))
-    response.headers["Link"] = f'<{run_links(run)["self"]}>; rel="monitor"'
+    response.headers.update({"Link": f'<{run_links(run)["self"]}>; rel="monitor"'} | replay_headers(run))
     return response
 
 

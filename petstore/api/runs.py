@@ -32,7 +32,7 @@ from petstore.api.event_stream import (
     stream_answers,
     stream_response,
 )
-from petstore.api.idempotency import IDEMPOTENCY_KEY, run_key
+from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, replay_headers, run_key
 from petstore.api.identifier import EXAMPLE_ID, read_uuid
 from petstore.api.operation import Answer, Events, Operation
 from petstore.api.parameter import LOCATION, Path
@@ -169,7 +169,7 @@ class RunRepresentation(Representation):
     "createRun",
     body=NewRun,
     headers=[IDEMPOTENCY_KEY],
-    answers={201: Answer(RunRepresentation, headers=[LOCATION])},
+    answers={201: Answer(RunRepresentation, headers=[LOCATION, REPLAYED])},
     problems=[404],
     guests=True,
 )
@@ -182,16 +182,15 @@ def start(body: NewRun) -> Response:
     engine = engine_of(body.model) if body.model is not None else None
     customer_id = own_chat() if body.user_id is None else own_recommendations(body.user_id)
     run = services().runs.start(requested_shop(), RunKind(body.kind), body.request(), customer_id, key=run_key(), engine=engine)
-    shown = RunRepresentation.of(run, [])
-    return respond(shown, 201, {"Location": shown.links.self})
+    shown = _shown(run) if run.replayed else RunRepresentation.of(run, [])
+    return respond(shown, 201, {"Location": shown.links.self} | replay_headers(run))
 
 
 @blueprint.get("/<run_id>")
 @Operation("getRun", path=RunPath, answers={200: RunRepresentation}, problems=[404], guests=True, linked=True)
 def get_one(run_id: str) -> Response:
     """Show a run with all that it has made so far."""
-    run = _find(run_id)
-    return respond(RunRepresentation.of(run, services().log.read([run.topic], 0, PAGE)))
+    return respond(_shown(_find(run_id)))
 
 
 @blueprint.get("/<run_id>/stream")
@@ -230,6 +229,10 @@ def stop(run_id: str) -> Response:
     """
     services().runs.stop(_find(run_id, change=True).id)
     return Response(status=204)
+
+
+def _shown(run: Run) -> RunRepresentation:
+    return RunRepresentation.of(run, services().log.read([run.topic], 0, PAGE))
 
 
 def _find(run_id: str, *, change: bool = False) -> Run:

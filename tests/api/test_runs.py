@@ -78,7 +78,11 @@ def test_the_same_idempotency_key_never_starts_a_second_one(client: FlaskClient,
     key = {"Idempotency-Key": "abc"}
     first = start(client, CHAT, **key)
     before = state()
-    assert start(client, CHAT, **key)["id"] == first["id"]
+    again = client.post(RUNS, json=CHAT, headers=key)
+    assert (again.get_json()["id"], again.headers["Idempotency-Replayed"]) == (first["id"], "true")
+    assert (again.get_json()["status"], again.get_json()["result"]["finishReason"]) == ("COMPLETE", "STOP"), (
+        "it's shown as it is by now"
+    )
     assert client.post(RUNS, json=RECOMMENDATIONS, headers=key).status_code == 422
     assert state() == before
 

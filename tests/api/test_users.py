@@ -126,11 +126,15 @@ def test_a_password_is_required_and_is_never_told_back(client: FlaskClient):
 
 
 def test_repeated_with_an_idempotency_key_it_opens_one_account(client: FlaskClient, state: State):
-    first = client.post("/v1/users", json=ADA, headers={"Idempotency-Key": "1"})
+    first = client.post("/v1/users", json=ADA, headers={"Idempotency-Key": "0b8a2c56-3d0e-4f4c-9d0a-6c1f0e5b7a91"})
     before = state()
-    second = client.post("/v1/users", json=ADA, headers={"Idempotency-Key": "1"})
+    second = client.post("/v1/users", json=ADA, headers={"Idempotency-Key": "0b8a2c56-3d0e-4f4c-9d0a-6c1f0e5b7a91"})
     assert (first.status_code, first.get_json()) == (second.status_code, second.get_json())
-    other = client.post("/v1/users", json=ADA | {"password": "another sentence"}, headers={"Idempotency-Key": "1"})
+    other = client.post(
+        "/v1/users",
+        json=ADA | {"password": "another sentence"},
+        headers={"Idempotency-Key": "0b8a2c56-3d0e-4f4c-9d0a-6c1f0e5b7a91"},
+    )
     assert other.status_code == 422
     assert state() == before
 
