@@ -21,6 +21,10 @@ from petstore.shop import CustomerNotFound, Order, OrderNotFound, Shop, is_demo_
 POWERS: tuple[Power, ...] = ("own", "follow")
 """Either of them lets one see."""
 
+_SCOPE_OF = {RunKind.CHAT: Scope.CHAT_WRITE, RunKind.RECOMMENDATIONS: Scope.READ_USER}
+RUN_SCOPES = tuple(_SCOPE_OF.values())
+"""What a run takes, each kind one of them."""
+
 MAX_LINKS = 20
 """Signed tokens in one query: a stream of several topics brings one for each."""
 
@@ -133,7 +137,7 @@ def own_run(run: Run, *, change: bool = False) -> Run:
             return run
         caller = current_caller()
         if caller.is_or_serves(run.customer_id):
-            caller.need(Scope.CHAT_WRITE if run.kind is RunKind.CHAT else Scope.READ_USER)
+            caller.need(_SCOPE_OF[run.kind])
             return run
         if run.kind is RunKind.RECOMMENDATIONS and _sees_without_bearer(str(run.customer_id), ("own",) if change else POWERS):
             return run

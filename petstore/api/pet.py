@@ -6,7 +6,7 @@ Must not look anything up.
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from flask import url_for
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, create_model
 
 from petstore.api.body import Body, Line, Price
 from petstore.api.event_data import Uuid
@@ -15,9 +15,6 @@ from petstore.shop import Gender, Pet, PetDetails, PetStatus, Shop, Size, Specie
 
 MAX_AGE_MONTHS = 2_400
 """Two hundred years: a tortoise may reach them."""
-
-READ_ONLY = ("id", "photos", "tenantId", "createdAt", "updatedAt")
-"""Members that a client may send back as it was given them. They stay as they are."""
 
 B = TypeVar("B", bound=Body)
 
@@ -83,10 +80,7 @@ class NewMedicalInfo(Body):
 
 
 class _PetBody(Body):
-    @model_validator(mode="before")
-    @classmethod
-    def _leave_out_read_only(cls, given: Any) -> Any:
-        return {name: value for name, value in given.items() if name not in READ_ONLY} if isinstance(given, dict) else given
+    read_only: ClassVar[frozenset[str]] = frozenset({"id", "photos", "tenantId", "createdAt", "updatedAt"})
 
 
 class NewPet(_PetBody):

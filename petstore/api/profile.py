@@ -3,7 +3,7 @@
 Must not look anything up, nor show a password or its hash.
 """
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from flask import url_for
 from pydantic import Field
@@ -50,7 +50,12 @@ class NewPreferences(Body):
 
 
 class UserProfile(Body):
-    """What users say of themselves. What is missing is empty; a missing `password` stays as it is."""
+    """What users say of themselves. What is missing is empty; a missing `password` stays as it is.
+
+    The members that are the server's to set may be sent back, and stay as they are.
+    """
+
+    read_only: ClassVar[frozenset[str]] = frozenset({"id", "role", "tenantId", "createdAt", "updatedAt", "links"})
 
     username: Username
     email: Email
@@ -69,6 +74,8 @@ class UserProfile(Body):
 
 class NewUser(UserProfile):
     """A new user, whose password is kept as its argon2id hash alone."""
+
+    read_only: ClassVar[frozenset[str]] = frozenset()
 
     password: Password
 

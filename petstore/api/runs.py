@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_va
 from pydantic_core import PydanticCustomError
 
 from petstore.ai import DELTA, PROGRESS, RECOMMENDATION, Question, Run, RunKind, RunStatus, request_for
-from petstore.api.access import own_chat, own_recommendations, own_run, run_links
+from petstore.api.access import RUN_SCOPES, own_chat, own_recommendations, own_run, run_links
 from petstore.api.body import Body, CustomerId
 from petstore.api.chat import engine_of, text_of
 from petstore.api.chat_body import DEFAULT_TOKENS, Messages, Temperature, Tokens
@@ -172,6 +172,7 @@ class RunRepresentation(Representation):
     answers={201: Answer(RunRepresentation, headers=[LOCATION, REPLAYED])},
     problems=[404],
     guests=True,
+    either=RUN_SCOPES,
 )
 def start(body: NewRun) -> Response:
     """Start a run.
@@ -187,7 +188,7 @@ def start(body: NewRun) -> Response:
 
 
 @blueprint.get("/<run_id>")
-@Operation("getRun", path=RunPath, answers={200: RunRepresentation}, problems=[404], guests=True, linked=True)
+@Operation("getRun", path=RunPath, answers={200: RunRepresentation}, problems=[404], guests=True, linked=True, either=RUN_SCOPES)
 def get_one(run_id: str) -> Response:
     """Show a run with all that it has made so far."""
     return respond(_shown(_find(run_id)))
@@ -203,6 +204,7 @@ def get_one(run_id: str) -> Response:
     problems=[404, 406],
     guests=True,
     linked=True,
+    either=RUN_SCOPES,
 )
 def stream(run_id: str, query: StreamQuery) -> Response:
     """Stream a run.
@@ -221,7 +223,7 @@ def stream(run_id: str, query: StreamQuery) -> Response:
 
 
 @blueprint.delete("/<run_id>")
-@Operation("stopRun", path=RunPath, answers={204: None}, problems=[404], guests=True, linked=True)
+@Operation("stopRun", path=RunPath, answers={204: None}, problems=[404], guests=True, linked=True, either=RUN_SCOPES)
 def stop(run_id: str) -> Response:
     """Stop a run.
 

@@ -1,5 +1,6 @@
 """Who may do what: customers, staff, guests and strangers; and what a token opens that is not, or no longer, what it should be."""
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -131,6 +132,14 @@ class TestABearerToken:
             assert token not in response.text or not token
         assert state() == before
         assert client.get("/healthz", headers=held).status_code == 200
+
+    @pytest.mark.parametrize(
+        "claims", [{"exp": str(2**40)}, {"sub": 456}, {"scope": ["write:pets"]}, {"tenant": []}, {"iat": float("inf")}], ids=repr
+    )
+    def test_of_our_own_key_with_a_claim_of_another_type_is_refused(self, client: FlaskClient, claims: dict[str, Any]):
+        good = jwt.decode(authorization(STAFF)["Authorization"].removeprefix("Bearer "), options={"verify_signature": False})
+        token = jwt.api_jws.encode(json.dumps(good | claims).encode(), derived_key(SECRET, "bearer"), "HS256")
+        assert_problem(client.get("/v1/pets", headers={"Authorization": f"Bearer {token}"}), 401, "invalid_token")
 
     @pytest.mark.parametrize("algorithm", ["none", "None", "nOnE"])
     def test_with_no_algorithm_is_refused(self, client: FlaskClient, algorithm: str):

@@ -151,6 +151,19 @@ def test_a_profile_is_replaced_whole(ada: FlaskClient):
     assert {**ada.get(path(ada)).get_json(), "links": 0} == {**after, "links": 0}
 
 
+def test_what_was_read_can_be_sent_back_and_what_is_the_server_s_to_set_stays(ada: FlaskClient, state: State):
+    shown = ada.get(path(ada)).get_json()
+    back = ada.put(path(ada), json=shown | {"firstName": "Ada"})
+    assert back.status_code == 200, back.text
+    assert {**back.get_json(), "updatedAt": 0, "links": 0} == {**shown, "firstName": "Ada", "updatedAt": 0, "links": 0}
+    forged = {"id": NOBODY, "role": "STAFF", "tenantId": NOBODY, "createdAt": "1970-01-01T00:00:00.000Z"}
+    again = ada.put(path(ada), json=shown | forged).get_json()
+    assert {name: again[name] for name in forged} == {name: shown[name] for name in forged}
+    before = state()
+    assert ada.put(path(ada), json=shown | {"likes": []}).status_code == 422
+    assert state() == before
+
+
 def test_a_lost_update_is_refused(ada: FlaskClient, state: State):
     etag = ada.get(path(ada)).headers["ETag"]
     new = {"username": "ada.l", "email": "new@example.com"}
