@@ -181,9 +181,11 @@ def order_links(order: Order) -> dict[str, str]:
     }
 
 
-def signed(resource: str, power: Power) -> str:
-    """Return a new token that opens a resource of the current request's shop."""
-    return link.sign(services().settings.secret_key, Link(power, resource, requested_tenant()))
+def signed(resource: str, power: Power, maker: Caller | None = None) -> str:
+    """Return a new token that opens a resource of the current request's shop, for as long as its maker's bearer token is good."""
+    maker = maker or current_caller()
+    made = Link(power, resource, requested_tenant(), maker.user_id, maker.issued_at)
+    return link.sign(services().settings.secret_key, made)
 
 
 def brought_token(resource: str) -> str | None:
@@ -216,6 +218,8 @@ def _read_link(token: str) -> Link:
         raise Unauthorized(str(error), "invalid_token") from None
     if found.tenant != requested_tenant():
         raise Unauthorized("the link is for another tenant's shop", "invalid_token")
+    if found.user_id is not None:
+        services().trust.check_maker(Shop(services().log, found.tenant), found.user_id, found.issued_at)
     return found
 
 

@@ -130,7 +130,7 @@ def test_an_expired_token_is_refused_and_says_that_it_was_good_once():
     assert bearer.read(SECRET, token(at=NOW - (LIFETIME_S // 2) * 1_000_000)).user_id == "user-456"
 
 
-@pytest.mark.parametrize("opens", [Link("own", "orders/1", ""), Link("follow", "users/user-456", "tenant")])
+@pytest.mark.parametrize("opens", [Link("own", "orders/1", ""), Link("follow", "users/user-456", TENANT, "user-456", NOW)])
 def test_a_link_opens_one_thing_in_one_shop(opens: Link):
     assert link.read(SECRET, link.sign(SECRET, opens)) == opens
 
