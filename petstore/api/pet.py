@@ -120,23 +120,16 @@ class _Patch(_PetBody):
     media_types: ClassVar[tuple[str, ...]] = ("application/merge-patch+json", "application/json")
 
 
-def _without_null(schema: dict[str, Any]) -> None:
-    """Describe a member that a patch can't remove, since a document without it breaks the rules."""
-    kind = next(kind for kind in schema.pop("anyOf") if kind != {"type": "null"})
-    schema.pop("default")
-    schema |= kind
-
-
 def _patch_of(model: type[B], base: type[B], **changed: Any) -> type[B]:
     """Return a model of merge patches for the documents of `model`: any member may be missing, or null, which removes it.
 
-    Null for one that must be there is refused when the patched document is checked.
+    One that must be there can't be removed.
     """
     fields: dict[str, Any] = {}
     for name, info in model.model_fields.items():
         annotation: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
-        extra = _without_null if info.is_required() else None
-        fields[name] = (changed.get(name, annotation) | None, Field(default=None, examples=info.examples, json_schema_extra=extra))
+        kind = changed.get(name, annotation)
+        fields[name] = (kind if info.is_required() else kind | None, Field(default=None, examples=info.examples))
     return create_model(f"{model.__name__.removeprefix('New')}Patch", __base__=base, __doc__="What to change.", **fields)
 
 
