@@ -26,8 +26,7 @@ from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, once
 from petstore.api.image import MAX_SIDE, TYPES, find_image
 from petstore.api.operation import Answer, Operation
 from petstore.api.parameter import LOCATION, PetPath
-from petstore.api.services import services
-from petstore.api.tenant import requested_shop
+from petstore.api.tenant import files_of, requested_shop, requested_tenant
 from petstore.api.validation import field_errors
 from petstore.api.wire import Representation, respond
 from petstore.shop import Shop, add_photo, get_pet
@@ -43,9 +42,6 @@ ROOM = 16 * 1024
 
 MAX_BUFFER = 256 * 1024
 """Bytes that werkzeug may hold of a part before it passes them on; it reads 64 KiB at a time."""
-
-SHARED_DIRECTORY = "shared"
-"""In place of a tenant's id."""
 
 HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
@@ -126,7 +122,7 @@ def upload(pet_id: str, body: Upload) -> Response:
     It's then among the pet's `photos`, once, however often it is sent.
     """
     file, url = _directory(pet_id) / body.name(), url_for("images.get_one", pet_id=pet_id, photo=body.name())
-    draft = get_hub().threadpool.apply(_write_draft, (_images(), body.file))
+    draft = get_hub().threadpool.apply(_write_draft, (files_of(requested_tenant()), body.file))
 
     def act(shop: Shop) -> Response:
         add_photo(shop, pet_id, file.name)
@@ -161,11 +157,7 @@ def remove_images(pet_id: str) -> None:
 
 def _directory(pet_id: str) -> FilePath:
     # Both are UUIDs, checked: no path leads out of here.
-    return _images() / (requested_shop().tenant or SHARED_DIRECTORY) / pet_id
-
-
-def _images() -> FilePath:
-    return services().settings.var_directory / "images"
+    return files_of(requested_tenant()) / pet_id
 
 
 def _write_draft(directory: FilePath, content: bytes) -> FilePath:
