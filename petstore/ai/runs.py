@@ -86,8 +86,8 @@ class Runs:
         engine: str | None = None,
         lease_s: float | None = None,
         watched: bool = False,
-    ) -> tuple[Run, bool]:
-        """Start a run, or find the one that the same `key` has started; return it, and whether it was found.
+    ) -> Run:
+        """Start a run, or return the one that the same `key` has started.
 
         `watched` says that somebody is there already, who will be seen in the audience. Raises CustomerNotFound, KeyReused,
         LogUnavailable.
@@ -99,7 +99,7 @@ class Runs:
         """Return the run of recommendations that goes on for this customer, or start one. Raises as `start` does."""
         request = {"limit": DEFAULT_LIMIT}
         run = self._make_run(shop, RunKind.RECOMMENDATIONS, request, customer_id, None, self._lease, watched=True)
-        return self._begin(run, None, join=True)[0]
+        return self._begin(run, None, join=True)
 
     def find(self, topic: str) -> Run | None:
         """Return the run whose events are in `topic`, if there is one."""
@@ -183,7 +183,7 @@ class Runs:
         made_by = EMBEDDED if len(self._making) >= MAX_CALLS else engine or self._engine
         return Run(new_id(), shop.tenant, kind, customer_id, request, made_by, RunStatus.RUNNING, 0, lease, until, moment)
 
-    def _begin(self, run: Run, key: str | None, *, join: bool) -> tuple[Run, bool]:
+    def _begin(self, run: Run, key: str | None, *, join: bool) -> Run:
         production = self._produce(run, self._generates[run.kind](run, ()))
         # What takes no time is kept together with the run. (A run that is found instead made it for nothing: that is rare.)
         drafts, status = production.first() if run.engine == EMBEDDED else ([], RunStatus.RUNNING)
@@ -194,11 +194,11 @@ class Runs:
             raise
         if found is not None:
             production.close()
-            return found, True
+            return found
         production.begun(status)
         if status is RunStatus.RUNNING:
             threading.Thread(target=self._make, args=(production,), name=f"run {run.id}", daemon=True).start()
-        return replace(run, status=status, made=production.made), False
+        return replace(run, status=status, made=production.made)
 
     def _insert(
         self,
@@ -289,7 +289,7 @@ def _find_same(connection: Connection, run: Run, key: str) -> Run | None:
     found = run_from(row)
     if (found.kind, found.customer_id, found.request) != (run.kind, run.customer_id, run.request):
         raise KeyReused(key)
-    return found
+    return replace(found, replayed=True)
 
 
 def _find_going_on(connection: Connection, run: Run) -> Run | None:

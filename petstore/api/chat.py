@@ -17,7 +17,7 @@ from petstore.api.chat_data import ChatChunk, ChatCompletion, ChatError, ModelIn
 from petstore.api.chat_wire import Completion
 from petstore.api.error import ModelNotFound, RunFailed
 from petstore.api.event_stream import admit_stream, stream_response, wait_for_end
-from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, replayed, run_key
+from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, replay_headers, run_key
 from petstore.api.operation import Answer, Chunks, Operation
 from petstore.api.parameter import Header, Path
 from petstore.api.problem import CONTENT_TYPE
@@ -77,7 +77,7 @@ def create_completion(body: ChatRequest) -> Response:
     engine, key = engine_of(body.model), run_key()
     holders = admit_stream(customer_id, says_goodbye=False) if body.stream else ()
     parts = services()
-    run, found = parts.runs.start(
+    run = parts.runs.start(
         requested_shop(),
         RunKind.CHAT,
         request_for(body.question(), body.model),
@@ -95,8 +95,7 @@ def create_completion(body: ChatRequest) -> Response:
         response = stream_response(selection, Opening(run.beginning), lambda _: run_links(run)["self"], holders)
     else:
         response = _whole(run, completion, wait_for_end(run.topic, TIMEOUT_S))
-    response.headers.update(replayed(found))
-    response.headers["Link"] = f'<{run_links(run)["self"]}>; rel="monitor"'
+    response.headers.update({"Link": f'<{run_links(run)["self"]}>; rel="monitor"'} | replay_headers(run))
     return response
 
 

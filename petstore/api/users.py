@@ -13,6 +13,7 @@ from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, once
 from petstore.api.identifier import CustomerId, PetId
 from petstore.api.operation import Answer, Operation
 from petstore.api.parameter import LOCATION, PageQuery, Path
+from petstore.api.pet import PetRepresentation
 from petstore.api.pets import PetPage
 from petstore.api.profile import NewPreferences, NewUser, PreferencesRepresentation, UserProfile, UserRepresentation
 from petstore.api.rate_limit import spend_password
@@ -180,7 +181,8 @@ def get_likes(user_id: str, query: PageQuery) -> Response:
     In the order in which they came to.
     """
     shop = requested_shop()
-    return respond(PetPage.of(liked_pets(shop, own_customer(user_id), query.page, query.limit), query, shop))
+    page = liked_pets(shop, own_customer(user_id), query.page, query.limit)
+    return respond(PetPage.of(page, query, lambda pet: PetRepresentation.of(pet, shop)))
 
 
 @blueprint.put("/<user_id>/likes/<pet_id>")

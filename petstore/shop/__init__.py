@@ -21,6 +21,7 @@ from petstore.shop.assortment import add_pet as add_pet
 from petstore.shop.assortment import add_photo as add_photo
 from petstore.shop.assortment import remove_pet as remove_pet
 from petstore.shop.assortment import replace_pet as replace_pet
+from petstore.shop.copies import open_copy as open_copy
 from petstore.shop.customers import Customer as Customer
 from petstore.shop.customers import Preferences as Preferences
 from petstore.shop.customers import Profile as Profile

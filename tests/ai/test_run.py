@@ -44,7 +44,7 @@ def test_a_run_begins_before_its_first_pick_is_made_and_takes_as_long_as_all_of_
         recommender = Slow()
         generates = {RunKind.RECOMMENDATIONS: Recommending(log, recommender)}
         runs = Runs(log, feed, generates, EMBEDDED, Count(), 60)
-        run, _ = runs.start(Shop(log), RunKind.RECOMMENDATIONS, {"limit": limit}, "user-456")
+        run = runs.start(Shop(log), RunKind.RECOMMENDATIONS, {"limit": limit}, "user-456")
         while not (events := log.read([run.topic], 0, 10)) or not events[-1].ends:
             work()
         assert run.created_at <= recommender.asked_at[0]

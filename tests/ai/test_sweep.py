@@ -85,7 +85,7 @@ def test_recommendations_go_on_where_they_were(log: EventLog, runs: Runs):
 
 
 def test_an_answer_goes_on_where_it_was(log: EventLog, runs: Runs):
-    run, _ = runs.start(Shop(log), RunKind.CHAT, request_for(QUESTION, "pet-advisor-1"))
+    run = runs.start(Shop(log), RunKind.CHAT, request_for(QUESTION, "pet-advisor-1"))
     whole = [event.value() for event in log.read([run.topic], 0, 100)]
     abandon(log, run, 2)
     Sweep(log, runs, 3600).sweep()
@@ -93,7 +93,7 @@ def test_an_answer_goes_on_where_it_was(log: EventLog, runs: Runs):
 
 
 def test_an_answer_that_would_be_another_one_by_now_ends_with_an_error(log: EventLog, runs: Runs, meter: Count):
-    run, _ = runs.start(Shop(log), RunKind.CHAT, request_for(QUESTION, "pet-advisor-1"))
+    run = runs.start(Shop(log), RunKind.CHAT, request_for(QUESTION, "pet-advisor-1"))
     sources = log.read([run.topic], 0, 100)[-1].value()["sources"]
     abandon(log, run, 2)
     change_inventory(Shop(log), [Change(source["petId"], stock=0) for source in sources])
@@ -137,13 +137,13 @@ def test_most_runs_are_one_transaction(log: EventLog, runs: Runs, monkeypatch: p
     writes: list[object] = []
     write = type(log).write
     monkeypatch.setattr(type(log), "write", lambda self, work: (writes.append(work), write(self, work))[1])
-    run, _ = runs.start(Shop(log), RunKind.CHAT, request_for(QUESTION, "pet-advisor-1"))
+    run = runs.start(Shop(log), RunKind.CHAT, request_for(QUESTION, "pet-advisor-1"))
     assert run.topic.startswith("chat/")
     assert len(writes) == 1
 
 
 def test_no_more_calls_of_a_model_are_paid_for_at_once_than_a_limit(log: EventLog, runs: Runs, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("petstore.ai.runs.MAX_CALLS", 0)
-    run, _ = runs.start(Shop(log), RunKind.CHAT, request_for(QUESTION, "pet-advisor-1"), engine=MODEL)
+    run = runs.start(Shop(log), RunKind.CHAT, request_for(QUESTION, "pet-advisor-1"), engine=MODEL)
     assert runs.get(run.id).engine == EMBEDDED
     assert runs.get(run.id).status is RunStatus.COMPLETE

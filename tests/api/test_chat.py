@@ -236,6 +236,7 @@ def test_the_same_idempotency_key_gets_the_same_completion_whole_or_streamed(cli
     first = client.post(CHAT, json=QUESTION, headers=key)
     again = client.post(CHAT, json=QUESTION, headers=key)
     assert again.get_json() == first.get_json()
+    assert (first.headers.get("Idempotency-Replayed"), again.headers["Idempotency-Replayed"]) == (None, "true")
     streamed = chunks(client.post(CHAT, json=QUESTION | {"stream": True}, headers=key))
     assert streamed[0]["id"] == first.get_json()["id"]
     other = client.post(CHAT, json={"messages": [{"role": "user", "content": "another"}]}, headers=key)

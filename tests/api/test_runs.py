@@ -20,6 +20,7 @@ from tests.api.conftest import CUSTOMER, STAFF, authorization, signed_in
 RUNS = "/v1/runs"
 OTHER = "019b402b-c12c-7d04-905c-4b5f32bfd572"
 RECOMMENDATIONS = {"kind": "RECOMMENDATIONS", "userId": "user-456"}
+KEY = {"Idempotency-Key": "5b0a51f6-7c3c-4ad8-9a43-0c5a3ad8d9a7"}
 CHAT = {"kind": "CHAT", "messages": [{"role": "user", "content": "a quiet cat"}]}
 
 State = Callable[[], object]
@@ -80,17 +81,16 @@ def test_a_finished_run_replays_from_any_cursor_and_then_says_that_there_is_no_m
 
 @pytest.mark.parametrize("body", [CHAT, RECOMMENDATIONS])
 def test_the_same_idempotency_key_never_starts_a_second_one(client: FlaskClient, state: State, body: dict[str, Any]):
-    key = {"Idempotency-Key": "abc"}
-    first = client.post(RUNS, json=body, headers=key)
+    first = client.post(RUNS, json=body, headers=KEY)
     before = state()
-    again = client.post(RUNS, json=body, headers=key)
+    again = client.post(RUNS, json=body, headers=KEY)
     links = [answer.get_json().pop("links") for answer in (first, again)]  # With a fresh signature each.
     assert links[0]["self"] == links[1]["self"]
     assert first.get_json() | {"links": None} == again.get_json() | {"links": None}
     assert (first.headers.get("Idempotency-Replayed"), again.headers.get("Idempotency-Replayed")) == (None, "true")
     other = RECOMMENDATIONS if body is CHAT else CHAT
-    assert client.post(RUNS, json=other, headers=key).status_code == 422
-    assert client.post(RUNS, json=body | {"kind": "POETRY"}, headers=key).status_code == 422
+    assert client.post(RUNS, json=other, headers=KEY).status_code == 422
+    assert client.post(RUNS, json=body | {"kind": "POETRY"}, headers=KEY).status_code == 422
     assert state() == before
 
 
@@ -98,8 +98,8 @@ def test_a_key_is_its_caller_s_own_and_its_tenant_s(make_app: Callable[..., Flas
     app = make_app(demo=True)
     tenant = {"X-Tenant-ID": "7f9c24e8-3b12-4fef-91d0-5a6b8d8f2e01"}
     clients = [app.test_client(), signed_in(app, CUSTOMER), signed_in(app, STAFF)]
-    started = [start(client, CHAT, **{"Idempotency-Key": "abc"})["id"] for client in clients]
-    started.append(start(app.test_client(), CHAT, **{"Idempotency-Key": "abc"}, **tenant)["id"])
+    started = [start(client, CHAT, **KEY)["id"] for client in clients]
+    started.append(start(app.test_client(), CHAT, **KEY, **tenant)["id"])
     assert len(set(started)) == 4
 
 
@@ -112,7 +112,7 @@ def test_of_equal_requests_at_once_at_two_workers_one_starts_a_run(make_app: Cal
 
         def ask(client: FlaskClient) -> tuple[str, str | None]:
             together.wait(10)
-            answer = client.post(RUNS, json=CHAT, headers={"Idempotency-Key": "abc"})
+            answer = client.post(RUNS, json=CHAT, headers=KEY)
             return answer.get_json()["id"], answer.headers.get("Idempotency-Replayed")
 
         with ThreadPoolExecutor(len(clients)) as pool:

@@ -109,7 +109,9 @@ function chat(section) {
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     const asked = { role: 'user', content: form.question.value };
-    const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': Array.from(crypto.getRandomValues(new Uint32Array(4))).join('-') };
+    // Where the page didn't come over TLS, nor from this machine, the browser makes no UUIDs.
+    const key = crypto.randomUUID ? { 'Idempotency-Key': crypto.randomUUID() } : {};
+    const headers = { 'Content-Type': 'application/json', ...key };
     const body = JSON.stringify({ kind: 'CHAT', messages: [...said, asked].slice(-20) });
     const answer = await fetch('/v1/runs', { method: 'POST', headers, body });
     const started = await answer.json();
