@@ -34,7 +34,7 @@ def test_a_slow_run_shows_a_bar_that_grows_and_goes(behind: Behind, browser: Chr
         assert go_on.wait(DEADLINE_S)
         yield from map(Text, lines[3:])
 
-    server, model = behind(rank, PETSTORE_DEMO=1)
+    server, model = behind(rank, PETSTORE_DEMO=1, workers=1)
     browser.open(server.url)
     browser.wait_for(f"{PETS} == 3 && !{BAR}.hidden")
     assert browser.evaluate(f"[{BAR}.querySelector('progress').value, {BAR}.querySelector('progress').max]") == [3, 10]
@@ -56,7 +56,7 @@ def test_a_chat_goes_on_where_it_was_when_the_page_is_loaded_anew_and_is_paid_fo
         assert go_on.wait(DEADLINE_S)
         yield Text(", the rest <b>of it</b>, [Nimbus](/v1/pets/1) and [no](https://example.com).")
 
-    server, model = behind(answer, PETSTORE_DEMO=1)
+    server, model = behind(answer, PETSTORE_DEMO=1, workers=1)
     browser.open(server.url)
     browser.wait_for(f"{PETS} == 10")
     ask(browser, "a quiet cat")
@@ -73,7 +73,7 @@ def test_a_chat_goes_on_where_it_was_when_the_page_is_loaded_anew_and_is_paid_fo
 
 
 def test_an_answer_is_stopped_up_to_the_call_of_the_model_and_the_shop_is_seen_to_change(behind: Behind, browser: Chromium):
-    server, model = behind(lambda request: iter([Text("One moment"), Silence()]), PETSTORE_DEMO=1)
+    server, model = behind(lambda request: iter([Text("One moment"), Silence()]), PETSTORE_DEMO=1, workers=1)
     browser.open(server.url)
     ask(browser, "a quiet cat")
     browser.wait_for(f"{SAID} == 'One moment'")
