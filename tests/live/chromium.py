@@ -1,4 +1,4 @@
-"""A real browser without a window, told what to do over a pipe in Chromium's own protocol. No library is needed for that.
+"""The browser of `browser`, told what to do on a page over a pipe, in Chromium's own protocol. No library is needed for that.
 
 Must not know what a page is about.
 """
@@ -6,18 +6,13 @@ Must not know what a page is about.
 import base64
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.live.browser import QUIET, browser
 from tests.live.server import wait_until
-
-PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-"""None where there is no such browser."""
-
-_OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars")
 
 
 class Chromium:
@@ -29,7 +24,7 @@ class Chromium:
         profile = f"--user-data-dir={directory / 'profile'}"
         # It reads from 3 and writes to 4, whatever numbers the pipes have here.
         command = f'exec "$@" 3<&{to_read} 4>&{to_write}'
-        program = [str(PROGRAM), *_OPTIONS, profile, "--window-size=1280,900", "--remote-debugging-pipe"]
+        program = [str(browser()), *QUIET, profile, "--window-size=1280,900", "--remote-debugging-pipe"]
         self._process = subprocess.Popen(
             ["bash", "-c", command, "bash", *program],
             pass_fds=(to_read, to_write),

@@ -17,11 +17,11 @@ from petstore.migrations import migrate
 from petstore.shop import Shop, seed_shop
 from petstore.sse import SqlEventLog
 from tests.ai.model_server import ModelServer, Script, say
-from tests.live.chromium import PROGRAM
+from tests.live.browser import browser
 from tests.live.server import Server
 from tests.live.shop import BUDDY, FLUFFY, change_many
 
-collect_ignore = [] if PROGRAM else ["test_page.py"]
+collect_ignore = [] if browser() else ["test_page.py"]
 
 Start = Callable[..., Server]
 Behind = Callable[..., tuple[Server, ModelServer]]
