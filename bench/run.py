@@ -44,6 +44,8 @@ class Plan:
     append_s: float
     growth: bool
     pets: tuple[int, ...]
+    part: str | None = None
+    """Measure nothing but what has this circumstance: `streams`, `pets`, `workers` or `topics`."""
 
 
 QUICK = Plan(True, ("petstore", "nchan", "writer"), 1, (1000,), 3000, 15, 3, 1, 50_000, 0, 1, False, (10_000,))
@@ -120,6 +122,8 @@ def run(plan: Plan, results: Results) -> None:
     present = [kind for kind in kinds if kind.name not in results.missing]
     for _ in range(plan.repeats):
         for server, circumstances, measure in jobs(plan, present):
+            if plan.part and plan.part not in circumstances:
+                continue
             shown = " ".join(f"{value:,} {name}" for name, value in circumstances.items())
             begin = time.monotonic()
             try:
@@ -127,14 +131,16 @@ def run(plan: Plan, results: Results) -> None:
             except (RuntimeError, OSError) as error:
                 results.failed[f"{server} {shown}"] = str(error)
             print(f"{time.monotonic() - begin:6.1f} s  {server} {shown}", file=sys.stderr, flush=True)
-        save(results)
+        save(results, plan)
 
 
-def save(results: Results) -> str:
-    """Write JSON, table and plots, and return the table."""
+def save(results: Results, plan: Plan) -> str:
+    """Write JSON, table and plots, and return the table. What was measured only in part is kept nowhere."""
+    text = render(results)
+    if plan.part:
+        return text
     name = "quick" if results.quick else "latest"
     results.save(DIRECTORY / f"{'quick-' if results.quick else ''}{results.when[:10]}.json")
-    text = render(results)
     plots = draw(results, DIRECTORY, name)
     (DIRECTORY / f"{name}.md").write_text(text + "".join(f"\n![{plot.stem}]({plot.name})\n" for plot in plots))
     return text
@@ -145,6 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two minutes: us, nchan and the limit")
     parser.add_argument("--only", help="these servers, separated by commas: " + ", ".join(kind.name for kind in SERVERS))
+    parser.add_argument("--part", choices=("streams", "pets", "workers", "topics"), help="only what is measured for each of these")
     parser.add_argument("--streams", help="these numbers of streams, separated by commas")
     parser.add_argument("--repeats", type=int, help="rounds, of which the medians are shown")
     options = parser.parse_args()
@@ -153,6 +160,7 @@ def main() -> None:
         "servers": options.only and tuple(options.only.split(",")),
         "streams": options.streams and tuple(map(int, options.streams.split(","))),
         "repeats": options.repeats,
+        "part": options.part,
     }
     plan = Plan(**{name: changes.get(name) or value for name, value in vars(plan).items()})
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -163,7 +171,7 @@ def main() -> None:
         sys.exit("two cores are needed: one for the server, one for the load")
     results = Results(plan.quick, machine(), versions())
     run(plan, results)
-    print(save(results))
+    print(save(results, plan))
 
 
 if __name__ == "__main__":

@@ -59,3 +59,14 @@ def logs(path: Path) -> Iterator[list[EventLog]]:
     yield logs
     for log in logs:
         log.close()
+
+
+TENANT = "7f9c24e8-3b12-4fef-91d0-5a6b8d8f2e01"
+
+
+@pytest.fixture
+def other(log: EventLog) -> Shop:
+    """A tenant's shop, which began as a copy: its pets and customers have the same ids."""
+    shop = Shop(log, TENANT)
+    assert seed_shop(shop)
+    return shop

@@ -147,6 +147,12 @@ def test_imports_point_one_way():
     assert_none(imports_the_wrong_way, *PRODUCT)
 
 
+def test_whoever_comes_to_the_ai_room_is_told_what_each_module_is():
+    room = ROOT / "petstore/ai"
+    map_of_it = ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or ""
+    assert [path.stem for path in sorted(room.glob("[a-z]*.py")) if f"`{path.stem}`" not in map_of_it] == []
+
+
 def test_shop_and_ai_use_only_what_the_core_exports():
     assert_none(goes_past_sse_s_front_door, *PRODUCT)
 

@@ -1,5 +1,14 @@
 """Recommenders and advisors behind small interfaces, and runs: generations whose events outlive the connection that asked for them.
 
+- Runs: `run` is the row, `runs` starts, finds and stops, `production` makes one; `generation` is the boundary to what makes their
+  content, `recommending` and `chatting`. `audience` knows who is there, `keeper` notes it, `sweep` takes over, `retention` forgets.
+- Recommendations: `recommender` is the boundary. `embedded_recommender` goes by `index` (`indexes`: one a tenant), which holds a
+  `table` of `features` and what buyers have in common (`interest`); `taste` rates, `variety` picks, `reason` says why.
+  `model_ranking` has a model rank.
+- Chat: `engine` is the boundary. `advisor` has rules: `understanding` reads, `advice` writes, `care` knows animals.
+  `model_advisor` has a model, with `tools`.
+- `model` is a language model behind OpenAI's API, `reading` waits for it, `error` is what goes wrong.
+
 `petstore.ai.model` and what is made of it need the openai package, so they are not named here: only whoever has a model imports
 them.
 """
@@ -9,7 +18,7 @@ from petstore.ai.audience import Audience as Audience
 from petstore.ai.chatting import DELTA as DELTA
 from petstore.ai.chatting import Chatting as Chatting
 from petstore.ai.chatting import request_for as request_for
-from petstore.ai.embedded import EmbeddedRecommender as EmbeddedRecommender
+from petstore.ai.embedded_recommender import EmbeddedRecommender as EmbeddedRecommender
 from petstore.ai.engine import EMBEDDED as EMBEDDED
 from petstore.ai.engine import MODEL as MODEL
 from petstore.ai.engine import Message as Message
@@ -25,6 +34,7 @@ from petstore.ai.recommender import Recommendation as Recommendation
 from petstore.ai.recommender import Recommender as Recommender
 from petstore.ai.recommending import RECOMMENDATION as RECOMMENDATION
 from petstore.ai.recommending import Recommending as Recommending
+from petstore.ai.retention import forget_customer as forget_customer
 from petstore.ai.run import CHAT as CHAT
 from petstore.ai.run import RECOMMENDATIONS as RECOMMENDATIONS
 from petstore.ai.run import Run as Run

@@ -164,9 +164,13 @@ class Production:
 def stop(transaction: Transaction, run: Run, engine: str, reason: str) -> RunStatus:
     """End a run before its time, and say why. Whoever calls has seen to it that it goes on until now."""
     made = transaction.connection.execute(_STOP, {"run": run.id}).scalar_one()
-    data = ending(run, engine, {"total": made, "status": "stopped", "reason": reason})
-    transaction.append([Draft(run.topic, COMPLETE, data)])
+    transaction.append([stopped(run, engine, made, reason)])
     return RunStatus.STOPPED
+
+
+def stopped(run: Run, engine: str, made: int, reason: str) -> Draft:
+    """Return the `complete` of a run that ends before its time, after it has `made` so much."""
+    return Draft(run.topic, COMPLETE, ending(run, engine, {"total": made, "status": "stopped", "reason": reason}))
 
 
 def ending(run: Run, engine: str, data: Mapping[str, Any]) -> dict[str, Any]:

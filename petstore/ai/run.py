@@ -87,6 +87,8 @@ class Run:
     lease: int
     watched_until: int
     created_at: int
+    replayed: bool = False
+    """Whether it was there already when it was asked for, under the same key."""
 
     @property
     def topic(self) -> str:

@@ -10,6 +10,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -86,9 +87,10 @@ class Runs:
         lease_s: float | None = None,
         watched: bool = False,
     ) -> Run:
-        """Start a run, or return the one that the same `key` has started. Raises CustomerNotFound, KeyReused, LogUnavailable.
+        """Start a run, or return the one that the same `key` has started.
 
-        `watched` says that somebody is there already, who will be seen in the audience.
+        `watched` says that somebody is there already, who will be seen in the audience. Raises CustomerNotFound, KeyReused,
+        LogUnavailable.
         """
         lease = self._lease if lease_s is None else int(lease_s * 1e6)
         return self._begin(self._make_run(shop, kind, request, customer_id, engine, lease, watched), key, join=False)
@@ -196,7 +198,7 @@ class Runs:
         production.begun(status)
         if status is RunStatus.RUNNING:
             threading.Thread(target=self._make, args=(production,), name=f"run {run.id}", daemon=True).start()
-        return run
+        return replace(run, status=status, made=production.made)
 
     def _insert(
         self,
@@ -212,12 +214,10 @@ class Runs:
         found = _find_same(connection, run, key) if key is not None else _find_going_on(connection, run) if join else None
         if found is not None:
             return found
-        if (
-            run.customer_id is not None
-            and not drafts
-            and find_customer(Shop(self._log, run.tenant), connection, run.customer_id) is None
-        ):
-            raise CustomerNotFound(run.customer_id)
+        # Recommendations that are made already began with a look at the customer.
+        unseen = run.customer_id is not None and not (drafts and run.kind is RunKind.RECOMMENDATIONS)
+        if unseen and find_customer(Shop(self._log, run.tenant), connection, str(run.customer_id)) is None:
+            raise CustomerNotFound(str(run.customer_id))
         row = {
             "id": run.id,
             "tenant": run.tenant,
@@ -289,7 +289,7 @@ def _find_same(connection: Connection, run: Run, key: str) -> Run | None:
     found = run_from(row)
     if (found.kind, found.customer_id, found.request) != (run.kind, run.customer_id, run.request):
         raise KeyReused(key)
-    return found
+    return replace(found, replayed=True)
 
 
 def _find_going_on(connection: Connection, run: Run) -> Run | None:

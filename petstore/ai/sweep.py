@@ -13,6 +13,7 @@ from sqlalchemy import Select, select, update
 
 from petstore.ai.engine import EMBEDDED
 from petstore.ai.production import UNAVAILABLE
+from petstore.ai.retention import forget_old
 from petstore.ai.run import Run, RunStatus, now, producer_expiry, run_from, runs
 from petstore.ai.runs import Runs
 from petstore.sse import ERROR, Draft, EventLog, Transaction
@@ -66,12 +67,7 @@ class Sweep:
         return run
 
     def _forget_old(self, transaction: Transaction) -> None:
-        before = now() - int(self._retention_s * 1e6)
-        old = select(runs).where(runs.c.status != RunStatus.RUNNING, runs.c.created_at < before).limit(100)
-        found = [run_from(row) for row in transaction.connection.execute(old)]
-        if found:
-            self._log.forget(transaction, [run.topic for run in found])
-            transaction.connection.execute(runs.delete().where(runs.c.id.in_([run.id for run in found])))
+        forget_old(self._log, transaction, now() - int(self._retention_s * 1e6))
 
 
 def _abandoned() -> Select[tuple[object, ...]]:

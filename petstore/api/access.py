@@ -21,6 +21,10 @@ from petstore.shop import CustomerNotFound, Order, OrderNotFound, Shop, is_demo_
 POWERS: tuple[Power, ...] = ("own", "follow")
 """Either of them lets one see."""
 
+_SCOPE_OF = {RunKind.CHAT: Scope.CHAT_WRITE, RunKind.RECOMMENDATIONS: Scope.READ_USER}
+RUN_SCOPES = tuple(_SCOPE_OF.values())
+"""What a run takes, each kind one of them."""
+
 MAX_LINKS = 20
 """Signed tokens in one query: a stream of several topics brings one for each."""
 
@@ -134,7 +138,7 @@ def own_run(run: Run, *, change: bool = False) -> Run:
             return run
         caller = current_caller()
         if caller.is_or_serves(run.customer_id):
-            caller.need(Scope.CHAT_WRITE if run.kind is RunKind.CHAT else Scope.READ_USER)
+            caller.need(_SCOPE_OF[run.kind])
             return run
         if run.kind is RunKind.RECOMMENDATIONS and _sees_without_bearer(str(run.customer_id), ("own",) if change else POWERS):
             return run
@@ -178,9 +182,11 @@ def order_links(order: Order) -> dict[str, str]:
     }
 
 
-def signed(resource: str, power: Power) -> str:
-    """Return a new token that opens a resource of the current request's shop."""
-    return link.sign(services().settings.secret_key, Link(power, resource, requested_tenant()))
+def signed(resource: str, power: Power, maker: Caller | None = None) -> str:
+    """Return a new token that opens a resource of the current request's shop, for as long as its maker's bearer token is good."""
+    maker = maker or current_caller()
+    made = Link(power, resource, requested_tenant(), maker.user_id, maker.issued_at)
+    return link.sign(services().settings.secret_key, made)
 
 
 def brought_token(resource: str) -> str | None:
@@ -214,6 +220,8 @@ def _read_link(token: str) -> Link:
         raise Unauthorized(str(error), "invalid_token") from None
     if found.tenant != requested_tenant():
         raise Unauthorized("the link is for another tenant's shop", "invalid_token")
+    if found.user_id is not None:
+        services().trust.check_maker(Shop(services().log, found.tenant), found.user_id, found.issued_at)
     return found
 
 

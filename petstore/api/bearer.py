@@ -7,10 +7,13 @@ patched for gevent: they would stay as they were.
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 from uuid import uuid4
+
+from petstore.api.identifier import read_customer_id, read_uuid
 
 ALGORITHM = "HS256"
 ISSUER = AUDIENCE = "petstore"
@@ -82,13 +85,23 @@ def read(secret: str, token: str) -> Claims:
             audience=AUDIENCE,
             options={"require": ["iss", "aud", "sub", "iat", "exp", "jti"]},
         )
-        granted = frozenset(Scope(scope) for scope in payload["scope"].split())
-        return Claims(payload["sub"], payload["tenant"], granted, round(payload["iat"] * 1e6), payload["exp"])
+        return _claims(payload)
     except jwt.ExpiredSignatureError:
         raise ValueError("the token has expired") from None
-    except (jwt.InvalidTokenError, KeyError, ValueError, TypeError, AttributeError):
+    except (jwt.InvalidTokenError, KeyError, ValueError, TypeError, OverflowError):
         # Nothing of what it says: the reason would teach a forger.
         raise ValueError("the token is not one of ours") from None
+
+
+def _claims(payload: Mapping[str, Any]) -> Claims:
+    """Return claims of the types that ours have. Raises KeyError, ValueError, OverflowError."""
+    types: Mapping[str, Container[type]] = {"sub": {str}, "tenant": {str}, "scope": {str}, "iat": {float, int}, "exp": {int}}
+    # Not by isinstance, to which true is a number.
+    if any(type(payload[name]) not in kinds for name, kinds in types.items()):
+        raise ValueError("a claim is of a type that none of ours has")
+    user_id, tenant = read_customer_id(payload["sub"]), payload["tenant"] and read_uuid(payload["tenant"])
+    granted = frozenset(Scope(scope) for scope in payload["scope"].split())
+    return Claims(user_id, tenant, granted, round(payload["iat"] * 1e6), payload["exp"])
 
 
 def derived_key(secret: str, purpose: str) -> bytes:

@@ -55,6 +55,9 @@ class Body(BaseModel):
     part_types: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """The media types of a form's parts, where they aren't text."""
 
+    read_only: ClassVar[frozenset[str]] = frozenset()
+    """Members of what is shown that are the server's to set: a client may send them back, and they stay as they are."""
+
     @classmethod
     def read(cls, *, optional: bool = False) -> Self:
         """Return the body of the current request. One that isn't JSON overrides this; see `read_body`."""
@@ -68,7 +71,11 @@ class Body(BaseModel):
         if len(given) > MAX_MEMBERS:
             raise PydanticCustomError("unknown_field", "Too many fields")
         # In JSON, and in JSON Schema, 2.0 is a whole number.
-        return {name: int(value) if isinstance(value, float) and value.is_integer() else value for name, value in given.items()}
+        return {
+            name: int(value) if isinstance(value, float) and value.is_integer() else value
+            for name, value in given.items()
+            if name not in cls.read_only
+        }
 
 
 B = TypeVar("B", bound=Body)

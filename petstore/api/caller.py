@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from petstore.api import bearer
 from petstore.api.bearer import Claims, Scope
 from petstore.api.error import Forbidden, Unauthorized
-from petstore.shop import Role, Shop, find_account
+from petstore.shop import Account, Role, Shop, find_account
 
 SCOPES = {
     Role.CUSTOMER: frozenset(Scope) - {Scope.WRITE_PETS},
@@ -19,7 +19,7 @@ SCOPES = {
 """What a token of somebody in this role allows."""
 
 TRUST_S = 30.0
-"""How long a token that was good is taken to be good: so late, at the most, one of a closed account is noticed."""
+"""How long a token, or a link, that was good is taken to be good: so late, at the most, one of a closed account is noticed."""
 
 MAX_TRUSTED = 4096
 """Tokens that a worker knows to be good. Whoever would know more begins anew, which costs each token one query."""
@@ -33,6 +33,8 @@ class Caller:
     user_id: str | None = None
     role: Role | None = None
     scopes: frozenset[Scope] = frozenset()
+    issued_at: int = 0
+    """When the bearer token was issued, in microseconds since 1970."""
 
     @property
     def is_staff(self) -> bool:
@@ -51,12 +53,13 @@ class Caller:
 
 
 class Trust:
-    """The bearer tokens that this worker has found good, so that a client's every request doesn't cost a check and a query."""
+    """The tokens and links that this worker has found good, so that a client's every request doesn't cost a check and a query."""
 
     def __init__(self, secret: str, clock: Callable[[], float] = time.time) -> None:
         self._secret = secret
         self._clock = clock
         self._trusted: dict[str, tuple[Caller, float]] = {}
+        self._makers: dict[tuple[str, str, int], float] = {}
 
     def caller(self, token: str, shop: Callable[[str], Shop]) -> Caller:
         """Return whose token this is; `shop` returns a tenant's. Raises Unauthorized."""
@@ -69,6 +72,15 @@ class Trust:
             self._trusted[token] = caller, min(self._clock() + TRUST_S, claims.expires_at)
         return caller
 
+    def check_maker(self, shop: Shop, user_id: str, issued_at: int) -> None:
+        """See that what was made by a bearer token of that user and moment is still good. Raises Unauthorized."""
+        maker = (shop.tenant, user_id, issued_at)
+        if self._clock() >= self._makers.get(maker, 0.0):
+            _good_account(shop, user_id, issued_at)
+            if len(self._makers) >= MAX_TRUSTED:
+                self._makers.clear()
+            self._makers[maker] = self._clock() + TRUST_S
+
     def _read(self, token: str) -> Claims:
         try:
             return bearer.read(self._secret, token)
@@ -77,7 +89,12 @@ class Trust:
 
 
 def _holder(shop: Shop, claims: Claims) -> Caller:
-    account = find_account(shop, customer_id=claims.user_id)
-    if account is None or claims.issued_at < account.tokens_from:
+    account = _good_account(shop, claims.user_id, claims.issued_at)
+    return Caller(claims.tenant, claims.user_id, account.role, claims.scopes & SCOPES[account.role], claims.issued_at)
+
+
+def _good_account(shop: Shop, user_id: str, issued_at: int) -> Account:
+    account = find_account(shop, customer_id=user_id)
+    if account is None or issued_at < account.tokens_from:
         raise Unauthorized("the token is void: the account was closed, or has a new password", "invalid_token")
-    return Caller(claims.tenant, claims.user_id, account.role, claims.scopes & SCOPES[account.role])
+    return account

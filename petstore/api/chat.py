@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from flask import Blueprint, Response, json, jsonify, url_for
 from pydantic import Field
-from werkzeug.exceptions import NotFound
 
 from petstore.ai import DELTA, EMBEDDED, Run, RunKind, request_for
 from petstore.api.access import own_chat, run_links
@@ -16,9 +15,9 @@ from petstore.api.bearer import Scope
 from petstore.api.chat_body import ChatRequest
 from petstore.api.chat_data import ChatChunk, ChatCompletion, ChatError, ModelInfo, ModelList
 from petstore.api.chat_wire import Completion
-from petstore.api.error import RunFailed
+from petstore.api.error import ModelNotFound, RunFailed
 from petstore.api.event_stream import admit_stream, stream_response, wait_for_end
-from petstore.api.idempotency import IDEMPOTENCY_KEY, run_key
+from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, replay_headers, run_key
 from petstore.api.operation import Answer, Chunks, Operation
 from petstore.api.parameter import Header, Path
 from petstore.api.problem import CONTENT_TYPE
@@ -38,6 +37,9 @@ MODELS: Mapping[str, str | None] = {
 
 RELEASED = 1_767_225_600
 """When our models came into the world, since every model has to say that: 2026-01-01."""
+
+_CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
+"""What OpenAI calls these."""
 
 TIMEOUT_S = 150.0
 """How long a client waits for a whole answer at the most."""
@@ -59,7 +61,7 @@ class ModelPath(Path):
     "createChatCompletion",
     body=ChatRequest,
     headers=[IDEMPOTENCY_KEY],
-    answers={200: Answer(ChatCompletion, [MONITOR], chunks=Chunks((ChatChunk, ChatError), ("[DONE]",)))},
+    answers={200: Answer(ChatCompletion, [MONITOR, REPLAYED], chunks=Chunks((ChatChunk, ChatError), ("[DONE]",)))},
     problems=[404],
     scopes=[Scope.CHAT_WRITE],
     guests=True,
@@ -93,7 +95,7 @@ def create_completion(body: ChatRequest) -> Response:
         response = stream_response(selection, Opening(run.beginning), lambda _: run_links(run)["self"], holders)
     else:
         response = _whole(run, completion, wait_for_end(run.topic, TIMEOUT_S))
-    response.headers["Link"] = f'<{run_links(run)["self"]}>; rel="monitor"'
+    response.headers.update({"Link": f'<{run_links(run)["self"]}>; rel="monitor"'} | replay_headers(run))
     return response
 
 
@@ -116,9 +118,9 @@ def get_model(name: str) -> Response:
 
 
 def engine_of(model: str) -> str | None:
-    """Return the engine that a model stands for; None is the one that is configured. Raises NotFound."""
+    """Return the engine that a model stands for; None is the one that is configured. Raises ModelNotFound."""
     if model not in MODELS:
-        raise NotFound(f"there is no such model; there are {', '.join(MODELS)}")
+        raise ModelNotFound(tuple(MODELS))
     return MODELS[model]
 
 
@@ -133,7 +135,7 @@ def _add_error(response: Response) -> Response:
     if response.mimetype == CONTENT_TYPE:
         problem: dict[str, Any] = json.loads(response.get_data())
         first = problem.get("errors", [{}])[0]
-        code = "model_not_found" if problem["status"] == 404 else first.get("code")
+        code = _CODES.get(problem["status"], first.get("code"))
         kind = "server_error" if problem["status"] >= 500 else "invalid_request_error"
         message = ": ".join(filter(None, (first.get("field"), first.get("message")))) or problem.get("detail", problem["title"])
         problem["error"] = {"message": message, "type": kind, "param": first.get("field"), "code": code}

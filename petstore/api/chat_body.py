@@ -32,6 +32,17 @@ class TextPart(Body):
     text: str
 
 
+def _check_content(content: Any) -> Any:
+    # Said once and in our words: a union of text and parts would complain of both.
+    if content is None or isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise PydanticCustomError("invalid_type", "must be text, or a list of parts of text")
+    if not all(isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str) for part in content):
+        raise PydanticCustomError("invalid_format", "takes parts of type text only: no images, no sound, no files")
+    return content
+
+
 def _join_parts(content: str | list[TextPart] | None) -> str:
     if isinstance(content, list):
         return "".join(part.text for part in content)
@@ -50,7 +61,9 @@ class ChatMessage(Body):
     model_config = ConfigDict(extra="ignore")
 
     role: Annotated[str, AfterValidator(_check_role), WithJsonSchema({"type": "string", "enum": list(_WRITTEN)})]
-    content: Annotated[str | Annotated[list[TextPart], Field(max_length=100)] | None, AfterValidator(_join_parts)]
+    content: Annotated[
+        str | Annotated[list[TextPart], Field(max_length=100)] | None, BeforeValidator(_check_content), AfterValidator(_join_parts)
+    ]
 
     def as_message(self) -> Message:
         """Return the message as engines take it."""
@@ -80,6 +93,21 @@ class StreamOptions(Body):
     include_obfuscation: Annotated[bool, Field(alias="include_obfuscation")] = False
 
 
+class TextFormat(Body):
+    """The form of an answer: there is no other than text."""
+
+    type: Literal["text"]
+
+
+def _refuse(given: Any) -> None:
+    if given is not None:
+        raise PydanticCustomError("unknown_field", "is not supported here")
+
+
+Unsupported = Annotated[None, BeforeValidator(_refuse)]
+"""What would change the answer, and what no engine of ours does. Null says that it isn't wanted."""
+
+
 _STREAM_OPTIONS: list[Any] = [
     {"required": ["stream"], "properties": {"stream": {"const": True}}},
     {"properties": {"stream_options": {"type": "null"}}},
@@ -99,13 +127,22 @@ class ChatRequest(Body):
 
     messages: Messages
     model: Annotated[str, Field(max_length=100)] = "pet-advisor-1"
-    stream: bool = False
+    stream: bool | None = None
     stream_options: Annotated[StreamOptions | None, Field(alias="stream_options")] = None
     max_tokens: Annotated[Tokens | None, Field(alias="max_tokens")] = None
     max_completion_tokens: Annotated[Tokens | None, Field(alias="max_completion_tokens")] = None
     max_tokens_upstream: Annotated[Tokens | None, Field(alias="maxTokens")] = None
     temperature: Temperature | None = None
     n: Literal[1] | None = None
+    response_format: Annotated[TextFormat | None, Field(alias="response_format")] = None
+
+    # Named, so that a client is told plainly. The advisor's own tools are the shop's.
+    tools: Unsupported = None
+    tool_choice: Annotated[Unsupported, Field(alias="tool_choice")] = None
+    functions: Unsupported = None
+    stop: Unsupported = None
+    logprobs: Unsupported = None
+    logit_bias: Annotated[Unsupported, Field(alias="logit_bias")] = None
 
     # Taken, so that no client has to be changed, and without effect: an answer is one of many anyway.
     top_p: Annotated[Any, Field(alias="top_p")] = None
@@ -118,6 +155,8 @@ class ChatRequest(Body):
     safety_identifier: Annotated[Any, Field(alias="safety_identifier")] = None
     service_tier: Annotated[Any, Field(alias="service_tier")] = None
     reasoning_effort: Annotated[Any, Field(alias="reasoning_effort")] = None
+    verbosity: Any = None
+    prompt_cache_key: Annotated[Any, Field(alias="prompt_cache_key")] = None
 
     @property
     def upstream(self) -> bool:

@@ -1,4 +1,5 @@
-"""What the API itself refuses: who may not, who asks too often, what breaks the rules, and runs that can't be shown.
+"""What the API itself refuses: who may not, who asks too often, what breaks the rules, models that don't exist, and
+runs that can't be shown.
 
 Must not know status codes: `problem` has the one table from errors to HTTP.
 """
@@ -76,6 +77,14 @@ class PreconditionFailed(Error):
     def __init__(self, etag: str) -> None:
         super().__init__(f"the resource has changed: its ETag is {etag}")
         self.etag = etag
+
+
+class ModelNotFound(Error):
+    """There is no model by this name among those in `known`, which a client may ask."""
+
+    def __init__(self, known: Sequence[str]) -> None:
+        super().__init__(f"there is no such model; there are {', '.join(known)}")
+        self.known = tuple(known)
 
 
 class RunFailed(Error):

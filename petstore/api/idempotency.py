@@ -1,6 +1,7 @@
 """Idempotency-Key: a POST that is sent again, because its answer was lost, gets that answer and creates nothing more.
 
-A key is its caller's own: a signed-in user's wherever they are, a guest's from the same address. Must not know what is created.
+A key is its caller's own: a signed-in user's wherever they are, a guest's from the same address. Guests share addresses, so a key
+of theirs has to be one that nobody else comes up with. Must not know what is created.
 """
 
 import hashlib
@@ -13,7 +14,8 @@ from typing import Annotated, Literal
 from flask import Response, request
 from pydantic import Field
 
-from petstore.api.access import caller_key
+from petstore.ai import Run
+from petstore.api.access import caller_key, current_caller
 from petstore.api.body import Body
 from petstore.api.error import InvalidRequest
 from petstore.api.parameter import Header
@@ -24,10 +26,13 @@ from petstore.shop import once as shop_once
 
 _PATTERN = "^[!-~]{1,255}$"
 
+_UUID = re.compile("[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
+
 IDEMPOTENCY_KEY = Header(
     "Idempotency-Key",
     Annotated[str, Field(pattern=_PATTERN, examples=["8e03978e-40d5-43e8-bc93-6894a57f9324"])],
-    "Names this request, for 24 hours: sent again, it is answered as it was the first time; another one with this key is 422.",
+    "Names this request, for 24 hours: sent again, it is answered as it was the first time; another one with this key is 422. "
+    "Of who brings no bearer token it has to contain a UUID: nothing else tells two guests apart.",
 )
 
 REPLAYED = Header("Idempotency-Replayed", Literal["true"], "The answer was given before, to the same request.")
@@ -63,10 +68,19 @@ def run_key() -> str | None:
     return hashlib.sha256("\n".join((requested_shop().tenant, caller_key(), given)).encode()).hexdigest()
 
 
+def replay_headers(run: Run) -> dict[str, str]:
+    """Return what tells that a run is the one that an earlier request with its key has started."""
+    return {REPLAYED.name: "true"} if run.replayed else {}
+
+
 def _given() -> str | None:
     given = request.headers.get(IDEMPOTENCY_KEY.name)
     if given is not None and not re.fullmatch(_PATTERN, given):
         raise InvalidRequest.parameter(IDEMPOTENCY_KEY.name, "must have 1 to 255 characters, all of them visible ASCII")
+    if given is not None and current_caller().user_id is None and not _UUID.search(given):
+        raise InvalidRequest.parameter(
+            IDEMPOTENCY_KEY.name, "must contain a UUID, made for this request, where nobody is signed in"
+        )
     return given
 
 

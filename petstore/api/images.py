@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from flask import Blueprint, Response, request, url_for
 from gevent import get_hub
-from pydantic import Field, ValidationError, WithJsonSchema, field_validator
+from pydantic import Field, ValidationError, WithJsonSchema, field_serializer, field_validator
 from pydantic_core import PydanticCustomError
 from werkzeug.exceptions import NotFound, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.formparser import FormDataParser
@@ -22,15 +22,14 @@ from werkzeug.formparser import FormDataParser
 from petstore.api.bearer import Scope
 from petstore.api.body import Body, Line, read_content
 from petstore.api.error import InvalidBody, InvalidRequest
+from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, once
 from petstore.api.image import MAX_SIDE, TYPES, find_image
 from petstore.api.operation import Answer, Operation
 from petstore.api.parameter import LOCATION, PetPath
-from petstore.api.services import services
-from petstore.api.tenant import requested_shop
+from petstore.api.tenant import files_of, requested_shop, requested_tenant
 from petstore.api.validation import field_errors
 from petstore.api.wire import Representation, respond
-from petstore.shop import add_photo, get_pet
-from petstore.sse import Error
+from petstore.shop import Shop, add_photo, get_pet
 
 blueprint = Blueprint("images", __name__, url_prefix="/v1/pets/<pet_id>/images")
 
@@ -43,9 +42,6 @@ ROOM = 16 * 1024
 
 MAX_BUFFER = 256 * 1024
 """Bytes that werkzeug may hold of a part before it passes them on; it reads 64 KiB at a time."""
-
-SHARED_DIRECTORY = "shared"
-"""In place of a tenant's id."""
 
 HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
@@ -92,8 +88,12 @@ class Upload(Body):
             raise PydanticCustomError("invalid_format", allowed)
         return content
 
+    @field_serializer("file")
+    def _serialize_file(self, _: bytes) -> str:
+        return self.name()
+
     def name(self) -> str:
-        """Return the name of the file that keeps the photo."""
+        """Return the name of the file that keeps the photo, which no other photo has."""
         image = find_image(self.file)
         assert image is not None
         return f"{hashlib.sha256(self.file).hexdigest()[:32]}.{image.kind}"
@@ -111,7 +111,8 @@ class Uploaded(Representation):
     "uploadPetImage",
     path=PetPath,
     body=Upload,
-    answers={201: Answer(Uploaded, headers=[LOCATION])},
+    headers=[IDEMPOTENCY_KEY],
+    answers={201: Answer(Uploaded, headers=[LOCATION, REPLAYED])},
     problems=[404, 409],
     scopes=[Scope.WRITE_PETS],
 )
@@ -120,17 +121,20 @@ def upload(pet_id: str, body: Upload) -> Response:
 
     It's then among the pet's `photos`, once, however often it is sent.
     """
-    shop, name = requested_shop(), body.name()
-    if name not in get_pet(shop, pet_id).photos:
-        file = _directory(pet_id) / name
-        get_hub().threadpool.apply(_keep, (file, body.file))
-        try:
-            add_photo(shop, pet_id, name)
-        except Error:
-            file.unlink(missing_ok=True)
-            raise
-    url = url_for("images.get_one", pet_id=pet_id, photo=name)
-    return respond(Uploaded(success=True, message=f"the photo is shown at {url}"), 201, {"Location": url})
+    file, url = _directory(pet_id) / body.name(), url_for("images.get_one", pet_id=pet_id, photo=body.name())
+    draft = get_hub().threadpool.apply(_write_draft, (files_of(requested_tenant()), body.file))
+
+    def act(shop: Shop) -> Response:
+        add_photo(shop, pet_id, file.name)
+        # Given its name in the transaction, and by nobody else: what fails can't take away a file that another request has kept.
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft.replace(file)
+        return respond(Uploaded(success=True, message=f"the photo is shown at {url}"), 201, {"Location": url})
+
+    try:
+        return once(body, act)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 @blueprint.get("/<photo>")
@@ -153,16 +157,16 @@ def remove_images(pet_id: str) -> None:
 
 def _directory(pet_id: str) -> FilePath:
     # Both are UUIDs, checked: no path leads out of here.
-    return services().settings.var_directory / "images" / (requested_shop().tenant or SHARED_DIRECTORY) / pet_id
+    return files_of(requested_tenant()) / pet_id
 
 
-def _keep(file: FilePath, content: bytes) -> None:
-    """Write the file, whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, draft = tempfile.mkstemp(dir=file.parent)
+def _write_draft(directory: FilePath, content: bytes) -> FilePath:
+    """Write a file that has no name yet, so that one with a name is whole."""
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor, draft = tempfile.mkstemp(dir=directory)
     with os.fdopen(descriptor, "wb") as target:
         target.write(content)
-    os.replace(draft, file)
+    return FilePath(draft)
 
 
 def _parts(content: bytes) -> dict[str, Any]:

@@ -25,17 +25,22 @@ def introduce(settings: Settings, address: str) -> str:
     curl, base = "curl", address
     if address.startswith("unix:"):
         curl, base = f"curl --unix-socket {shlex.quote(address.removeprefix('unix:'))}", "http://localhost"
+    page = "" if address.startswith("unix:") else f" at {base}/"
     json = f"{curl} -s -H 'Content-Type: application/json'"
     token = link.sign(settings.secret_key, Link("follow", f"orders/{ids.order_id}", SHARED))
     sign_in = f"""{json} '{base}/v1/auth/tokens' -d '{{"username":"{ids.staff_username}","password":"{ids.password}"}}'"""
     find_token = """sed 's/.*"token":"\\([^"]*\\)".*/\\1/'"""
     change = f"""{json} -X PATCH '{base}/v1/inventory/{ids.pet_id}' -d '{{"stock":7}}' -H "Authorization: Bearer $TOKEN\""""
     return f"""
-The petstore is open. Paste one of these into another terminal:
+The petstore is open{page}. Paste one of these into another terminal:
 
   {curl} -N '{base}/v1/pets/recommendations/stream?userId={ids.customer_id}'
   {curl} -N '{base}/v1/orders/{ids.order_id}/status/stream?token={token}'
   {curl} -N '{base}/v1/inventory/stream'
+
+To ask something:
+
+  {json} '{base}/v1/chat/completions' -d '{{"messages":[{{"role":"user","content":"a quiet cat for a flat with a child"}}]}}'
 
 To order something yourself, and be given the links to pay and to follow it:
 

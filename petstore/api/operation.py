@@ -80,6 +80,9 @@ class Operation:
     linked: bool = False
     """These three: see `authorize`."""
 
+    either: Sequence[str] = ()
+    """Scopes of which one is needed; which, depends on what is asked for, so that it's for the view to see to."""
+
     def __call__(self, view: View) -> View:
         path, query, body = self.path, self.query, self.body
 

@@ -18,8 +18,8 @@ from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, once
 from petstore.api.operation import Answer, Operation
 from petstore.api.parameter import LOCATION, OrderPath, PageQuery
 from petstore.api.tenant import requested_shop
-from petstore.api.wire import Currency, Moment, Money, PageLinks, Pagination, Representation, Uri, no_content, render_money, respond
-from petstore.shop import Order, OrderStatus, Page, Shop, cancel_order, get_order, list_orders, place_order
+from petstore.api.wire import Currency, Listing, Moment, Money, Representation, Uri, no_content, render_money, respond
+from petstore.shop import Order, OrderStatus, Shop, cancel_order, get_order, list_orders, place_order
 
 blueprint = Blueprint("orders", __name__, url_prefix="/v1/orders")
 
@@ -79,18 +79,8 @@ class OrderRepresentation(Representation):
         )
 
 
-class OrderPage(Representation):
+class OrderPage(Listing[OrderRepresentation]):
     """A page of a customer's orders, the newest first."""
-
-    data: list[OrderRepresentation]
-    pagination: Pagination
-    links: PageLinks
-
-    @classmethod
-    def of(cls, page: Page[Order], query: PageQuery, shop: Shop) -> Self:
-        """Return the page that `query` asked for."""
-        orders = [OrderRepresentation.of(order, shop) for order in page.items]
-        return cls(data=orders, pagination=Pagination.of(page), links=PageLinks.of(page, query))
 
 
 @blueprint.get("")
@@ -103,7 +93,8 @@ def get_page(query: PageQuery) -> Response:
     shop, customer_id = requested_shop(), current_caller().user_id
     if customer_id is None:
         raise Unauthorized("a list of one's own orders needs a bearer token: a guest's are reached by their links")
-    return respond(OrderPage.of(list_orders(shop, customer_id, query.page, query.limit), query, shop))
+    page = list_orders(shop, customer_id, query.page, query.limit)
+    return respond(OrderPage.of(page, query, lambda order: OrderRepresentation.of(order, shop)))
 
 
 @blueprint.post("")

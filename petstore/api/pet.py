@@ -6,7 +6,7 @@ Must not look anything up.
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from flask import url_for
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, create_model
 
 from petstore.api.body import Body, Line, Price
 from petstore.api.event_data import Uuid
@@ -15,9 +15,6 @@ from petstore.shop import Gender, Pet, PetDetails, PetStatus, Shop, Size, Specie
 
 MAX_AGE_MONTHS = 2_400
 """Two hundred years: a tortoise may reach them."""
-
-READ_ONLY = ("id", "photos", "tenantId", "createdAt", "updatedAt")
-"""Members that a client may send back as it was given them. They stay as they are."""
 
 B = TypeVar("B", bound=Body)
 
@@ -83,10 +80,7 @@ class NewMedicalInfo(Body):
 
 
 class _PetBody(Body):
-    @model_validator(mode="before")
-    @classmethod
-    def _leave_out_read_only(cls, given: Any) -> Any:
-        return {name: value for name, value in given.items() if name not in READ_ONLY} if isinstance(given, dict) else given
+    read_only: ClassVar[frozenset[str]] = frozenset({"id", "photos", "tenantId", "createdAt", "updatedAt"})
 
 
 class NewPet(_PetBody):
@@ -126,23 +120,16 @@ class _Patch(_PetBody):
     media_types: ClassVar[tuple[str, ...]] = ("application/merge-patch+json", "application/json")
 
 
-def _without_null(schema: dict[str, Any]) -> None:
-    """Describe a member that a patch can't remove, since a document without it breaks the rules."""
-    kind = next(kind for kind in schema.pop("anyOf") if kind != {"type": "null"})
-    schema.pop("default")
-    schema |= kind
-
-
 def _patch_of(model: type[B], base: type[B], **changed: Any) -> type[B]:
     """Return a model of merge patches for the documents of `model`: any member may be missing, or null, which removes it.
 
-    Null for one that must be there is refused when the patched document is checked.
+    One that must be there can't be removed.
     """
     fields: dict[str, Any] = {}
     for name, info in model.model_fields.items():
         annotation: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
-        extra = _without_null if info.is_required() else None
-        fields[name] = (changed.get(name, annotation) | None, Field(default=None, examples=info.examples, json_schema_extra=extra))
+        kind = changed.get(name, annotation)
+        fields[name] = (kind if info.is_required() else kind | None, Field(default=None, examples=info.examples))
     return create_model(f"{model.__name__.removeprefix('New')}Patch", __base__=base, __doc__="What to change.", **fields)
 
 

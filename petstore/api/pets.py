@@ -4,7 +4,7 @@ Whoever changes pets is of the staff. What that does to stock and prices is told
 """
 
 import json
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from flask import Blueprint, Response, url_for
 from pydantic import Field
@@ -16,12 +16,11 @@ from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, once
 from petstore.api.images import remove_images
 from petstore.api.merge_patch import merge
 from petstore.api.operation import Answer, Operation
-from petstore.api.parameter import LOCATION, MAX_LIMIT, MAX_PAGE, Between, Flag, PageQuery, PetPath
+from petstore.api.parameter import LOCATION, MAX_LIMIT, MAX_PAGE, Between, Flag, PageQuery, PetPath, Query
 from petstore.api.pet import MAX_AGE_MONTHS, NewPet, PetPatch, PetRepresentation
 from petstore.api.tenant import requested_shop
-from petstore.api.wire import PageLinks, Pagination, Representation, no_content, respond
+from petstore.api.wire import Listing, no_content, respond
 from petstore.shop import (
-    Page,
     Pet,
     PetFilter,
     PetOrder,
@@ -58,18 +57,15 @@ class PetQuery(PageQuery):
         return PetFilter(species, self.status, self.age_min, self.age_max, sizes, self.good_with_kids)
 
 
-class PetPage(Representation):
+class SearchQuery(Query):
+    """Which page of a search is wanted; without it, the one that the body names."""
+
+    page: Annotated[int, Between(1, MAX_PAGE)] | None = None
+    limit: Annotated[int, Between(1, MAX_LIMIT)] | None = None
+
+
+class PetPage(Listing[PetRepresentation]):
     """A page of a list of pets."""
-
-    data: list[PetRepresentation]
-    pagination: Pagination
-    links: PageLinks
-
-    @classmethod
-    def of(cls, page: Page[Pet], query: PageQuery, shop: Shop) -> Self:
-        """Return the page that `query` asked for."""
-        pets = [PetRepresentation.of(pet, shop) for pet in page.items]
-        return cls(data=pets, pagination=Pagination.of(page), links=PageLinks.of(page, query))
 
 
 MemberAge = Annotated[int, Field(ge=0, le=MAX_AGE_MONTHS)]
@@ -128,7 +124,7 @@ class Paging(Body):
 
 
 class Search(Body):
-    """Which pets are wanted, in which order, and which page of them."""
+    """Which pets are wanted, in which order, and which page of them, unless the URL names another one."""
 
     criteria: Criteria = Criteria()
     sort: Sort | None = None
@@ -141,13 +137,6 @@ class Search(Body):
         return PetOrder("price_cents" if self.sort.field == "price" else "age_months", self.sort.order == "DESC")
 
 
-class Found(Representation):
-    """A page of the pets that were found."""
-
-    data: list[PetRepresentation]
-    pagination: Pagination
-
-
 @blueprint.get("")
 @Operation("listPets", query=PetQuery, answers={200: PetPage})
 def get_page(query: PetQuery) -> Response:
@@ -156,19 +145,22 @@ def get_page(query: PetQuery) -> Response:
     Those that can be bought, unless `status` asks for others.
     """
     shop = requested_shop()
-    return respond(PetPage.of(list_pets(shop, query.filter(), query.page, query.limit), query, shop))
+    page = list_pets(shop, query.filter(), query.page, query.limit)
+    return respond(PetPage.of(page, query, lambda pet: PetRepresentation.of(pet, shop)))
 
 
 @blueprint.route("", methods=["QUERY"])
-@Operation("searchPets", body=Search, body_optional=True, answers={200: Found})
-def search(body: Search) -> Response:
+@Operation("searchPets", query=SearchQuery, body=Search, body_optional=True, answers={200: PetPage})
+def search(query: SearchQuery, body: Search) -> Response:
     """Search pets.
 
-    By more than a URL has room for. QUERY is a GET with a body: it changes nothing, and may be repeated.
+    By more than a URL has room for. QUERY is a GET with a body: it changes nothing, and may be repeated. The `links` lead to
+    the other pages when they are sent the same body in the same way: what their URLs say of the page counts, not the body.
     """
     shop, paging = requested_shop(), body.pagination
-    page = list_pets(shop, body.criteria.filter(), paging.page, paging.limit, body.order())
-    return respond(Found(data=[PetRepresentation.of(pet, shop) for pet in page.items], pagination=Pagination.of(page)))
+    page, limit = query.page or paging.page, query.limit or paging.limit
+    found = list_pets(shop, body.criteria.filter(), page, limit, body.order())
+    return respond(PetPage.of(found, query, lambda pet: PetRepresentation.of(pet, shop)))
 
 
 @blueprint.post("")

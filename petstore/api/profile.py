@@ -3,16 +3,17 @@
 Must not look anything up, nor show a password or its hash.
 """
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from flask import url_for
 from pydantic import Field
 
-from petstore.api.access import signed
+from petstore.api.access import current_caller, signed
 from petstore.api.body import Body, Price
+from petstore.api.caller import Caller
 from petstore.api.identifier import CustomerId
 from petstore.api.wire import Moment, Money, Representation, render_money
-from petstore.shop import Customer, Preferences, Profile, Role, Shop, Size, Species
+from petstore.shop import Customer, Preferences, Profile, Role, Shop, Size, Species, from_datetime
 
 Username = Annotated[str, Field(min_length=3, max_length=50, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", examples=["ada.l"])]
 Email = Annotated[
@@ -50,7 +51,12 @@ class NewPreferences(Body):
 
 
 class UserProfile(Body):
-    """What users say of themselves. What is missing is empty; a missing `password` stays as it is."""
+    """What users say of themselves. What is missing is empty; a missing `password` stays as it is.
+
+    The members that are the server's to set may be sent back, and stay as they are.
+    """
+
+    read_only: ClassVar[frozenset[str]] = frozenset({"id", "role", "tenantId", "createdAt", "updatedAt", "links"})
 
     username: Username
     email: Email
@@ -69,6 +75,8 @@ class UserProfile(Body):
 
 class NewUser(UserProfile):
     """A new user, whose password is kept as its argon2id hash alone."""
+
+    read_only: ClassVar[frozenset[str]] = frozenset()
 
     password: Password
 
@@ -104,7 +112,11 @@ class UserLinks(Representation):
     @classmethod
     def of(cls, customer: Customer) -> "UserLinks":
         """Return the links of a user."""
-        token = signed(f"users/{customer.id}", "follow")
+        maker = current_caller()
+        if maker.user_id is None:
+            # The account was just opened, and its owner hasn't signed in yet.
+            maker = Caller(maker.tenant, customer.id, issued_at=from_datetime(customer.created_at))
+        token = signed(f"users/{customer.id}", "follow", maker)
         return cls.model_validate(
             {
                 "self": url_for("users.get_one", user_id=customer.id),

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_va
 from pydantic_core import PydanticCustomError
 
 from petstore.ai import DELTA, PROGRESS, RECOMMENDATION, Question, Run, RunKind, RunStatus, request_for
-from petstore.api.access import own_chat, own_recommendations, own_run, run_links
+from petstore.api.access import RUN_SCOPES, own_chat, own_recommendations, own_run, run_links
 from petstore.api.body import Body, CustomerId
 from petstore.api.chat import engine_of, text_of
 from petstore.api.chat_body import DEFAULT_TOKENS, Messages, Temperature, Tokens
@@ -32,7 +32,7 @@ from petstore.api.event_stream import (
     stream_answers,
     stream_response,
 )
-from petstore.api.idempotency import IDEMPOTENCY_KEY, run_key
+from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, replay_headers, run_key
 from petstore.api.identifier import EXAMPLE_ID, read_uuid
 from petstore.api.operation import Answer, Events, Operation
 from petstore.api.parameter import LOCATION, Path
@@ -169,9 +169,10 @@ class RunRepresentation(Representation):
     "createRun",
     body=NewRun,
     headers=[IDEMPOTENCY_KEY],
-    answers={201: Answer(RunRepresentation, headers=[LOCATION])},
+    answers={201: Answer(RunRepresentation, headers=[LOCATION, REPLAYED])},
     problems=[404],
     guests=True,
+    either=RUN_SCOPES,
 )
 def start(body: NewRun) -> Response:
     """Start a run.
@@ -182,16 +183,15 @@ def start(body: NewRun) -> Response:
     engine = engine_of(body.model) if body.model is not None else None
     customer_id = own_chat() if body.user_id is None else own_recommendations(body.user_id)
     run = services().runs.start(requested_shop(), RunKind(body.kind), body.request(), customer_id, key=run_key(), engine=engine)
-    shown = RunRepresentation.of(run, [])
-    return respond(shown, 201, {"Location": shown.links.self})
+    shown = _shown(run)
+    return respond(shown, 201, {"Location": shown.links.self} | replay_headers(run))
 
 
 @blueprint.get("/<run_id>")
-@Operation("getRun", path=RunPath, answers={200: RunRepresentation}, problems=[404], guests=True, linked=True)
+@Operation("getRun", path=RunPath, answers={200: RunRepresentation}, problems=[404], guests=True, linked=True, either=RUN_SCOPES)
 def get_one(run_id: str) -> Response:
     """Show a run with all that it has made so far."""
-    run = _find(run_id)
-    return respond(RunRepresentation.of(run, services().log.read([run.topic], 0, PAGE)))
+    return respond(_shown(_find(run_id)))
 
 
 @blueprint.get("/<run_id>/stream")
@@ -204,6 +204,7 @@ def get_one(run_id: str) -> Response:
     problems=[404, 406],
     guests=True,
     linked=True,
+    either=RUN_SCOPES,
 )
 def stream(run_id: str, query: StreamQuery) -> Response:
     """Stream a run.
@@ -222,7 +223,7 @@ def stream(run_id: str, query: StreamQuery) -> Response:
 
 
 @blueprint.delete("/<run_id>")
-@Operation("stopRun", path=RunPath, answers={204: None}, problems=[404], guests=True, linked=True)
+@Operation("stopRun", path=RunPath, answers={204: None}, problems=[404], guests=True, linked=True, either=RUN_SCOPES)
 def stop(run_id: str) -> Response:
     """Stop a run.
 
@@ -230,6 +231,10 @@ def stop(run_id: str) -> Response:
     """
     services().runs.stop(_find(run_id, change=True).id)
     return no_content()
+
+
+def _shown(run: Run) -> RunRepresentation:
+    return RunRepresentation.of(run, services().log.read([run.topic], 0, PAGE))
 
 
 def _find(run_id: str, *, change: bool = False) -> Run:

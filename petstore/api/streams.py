@@ -10,7 +10,7 @@ from flask import Blueprint, Response, url_for
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from petstore.ai import CHAT, DELTA, PROGRESS, RECOMMENDATION, RECOMMENDATIONS, Run, RunNotFound
-from petstore.api.access import brought_token, own_order, own_run, run_token
+from petstore.api.access import RUN_SCOPES, brought_token, own_order, own_run, run_token
 from petstore.api.bearer import Scope
 from petstore.api.event_data import (
     ChatComplete,
@@ -151,6 +151,7 @@ def stream_order(order_id: str, query: StreamQuery) -> Response:
     headers=[LAST_EVENT_ID],
     answers=stream_answers(ALL_EVENTS, with_topic=True),
     problems=[404, 406],
+    either=[Scope.READ_ORDERS, *RUN_SCOPES],
     guests=True,
     linked=True,
 )

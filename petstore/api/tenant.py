@@ -4,17 +4,20 @@ A tenant is any UUID that a client makes up: in the demo it gets a copy of the d
 asks, nor what for.
 """
 
+import shutil
 from collections.abc import Callable
 from contextvars import copy_context
+from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from flask import Flask, g, has_request_context, request
+from gevent import get_hub
 
 from petstore.api.error import InvalidRequest
 from petstore.api.identifier import read_uuid
 from petstore.api.parameter import Header
 from petstore.api.services import services
-from petstore.shop import SHARED, Shop, seed_shop
+from petstore.shop import SHARED, Shop, open_copy
 
 T = TypeVar("T")
 
@@ -24,6 +27,10 @@ _VARIABLE = "HTTP_" + TENANT_ID.name.upper().replace("-", "_")
 
 PARAMETER = "tenantId"
 """The same in the query, where headers can't be set: in a browser's EventSource, and in links."""
+
+
+SHARED_DIRECTORY = "shared"
+"""In place of a tenant's id."""
 
 
 def requested_tenant() -> str:
@@ -44,9 +51,16 @@ def requested_shop() -> Shop:
         parts = services()
         shop = Shop(parts.log, requested_tenant())
         if shop.tenant != SHARED and parts.settings.demo:
-            seed_shop(shop)
+            removed = open_copy(shop)
+            if removed is not None:
+                get_hub().threadpool.apply(shutil.rmtree, (files_of(removed), True))
         known.shop = shop
     return shop
+
+
+def files_of(tenant: str) -> FilePath:
+    """Return the directory of the photos that a tenant's shop has."""
+    return services().settings.var_directory / "images" / (tenant or SHARED_DIRECTORY)
 
 
 def together(work: Callable[[Shop], T]) -> T:

@@ -5,6 +5,7 @@ Others' accounts don't exist, but for staff.
 
 from flask import Blueprint, Response
 
+from petstore.ai import forget_customer
 from petstore.api.access import own_customer
 from petstore.api.bearer import Scope
 from petstore.api.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, if_matches, tagged
@@ -12,6 +13,7 @@ from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, once
 from petstore.api.identifier import CustomerId, PetId
 from petstore.api.operation import Answer, Operation
 from petstore.api.parameter import LOCATION, PageQuery, Path
+from petstore.api.pet import PetRepresentation
 from petstore.api.pets import PetPage
 from petstore.api.profile import NewPreferences, NewUser, PreferencesRepresentation, UserProfile, UserRepresentation
 from petstore.api.rate_limit import spend_password
@@ -122,10 +124,17 @@ def replace(user_id: str, body: UserProfile) -> Response:
 def delete(user_id: str) -> Response:
     """Close an account.
 
-    What was ordered stays in the books, without a name. Tokens are void within half a minute.
+    What was ordered stays in the books, without a name. Chats and recommendations are stopped and forgotten. Tokens are void
+    within half a minute.
     """
     own_customer(user_id)
-    if_matches(lambda shop: _own(shop, user_id), lambda shop: remove_customer(shop, user_id))
+    meter = services().runs.meter
+
+    def close(shop: Shop) -> None:
+        remove_customer(shop, user_id)
+        forget_customer(shop, user_id, meter)
+
+    if_matches(lambda shop: _own(shop, user_id), lambda shop: shop.together(close))
     return no_content()
 
 
@@ -172,7 +181,8 @@ def get_likes(user_id: str, query: PageQuery) -> Response:
     In the order in which they came to.
     """
     shop = requested_shop()
-    return respond(PetPage.of(liked_pets(shop, own_customer(user_id), query.page, query.limit), query, shop))
+    page = liked_pets(shop, own_customer(user_id), query.page, query.limit)
+    return respond(PetPage.of(page, query, lambda pet: PetRepresentation.of(pet, shop)))
 
 
 @blueprint.put("/<user_id>/likes/<pet_id>")

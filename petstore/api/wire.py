@@ -3,15 +3,17 @@
 Must not know what is being shown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Generic, Self, TypeVar
 
 from flask import Response, request, url_for
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from petstore.shop import Page
+
+T = TypeVar("T")
 
 
 class Representation(BaseModel):
@@ -106,3 +108,19 @@ class PageLinks(Representation):
         prev = link(min(page.page - 1, last)) if page.page > 1 else None
         next_ = link(page.page + 1) if page.page < last else None
         return cls.model_validate({"self": link(page.page), "next": next_, "prev": prev, "first": link(1), "last": link(last)})
+
+
+R = TypeVar("R", bound=Representation)
+
+
+class Listing(Representation, Generic[R]):
+    """A page of a list, with its neighbours."""
+
+    data: list[R]
+    pagination: Pagination
+    links: PageLinks
+
+    @classmethod
+    def of(cls, page: Page[T], query: BaseModel, show: Callable[[T], R]) -> Self:
+        """Return the page that `query` asked for, each item as `show` represents it."""
+        return cls(data=[show(item) for item in page.items], pagination=Pagination.of(page), links=PageLinks.of(page, query))

@@ -5,6 +5,7 @@ It knows the streaming core's events and event log, and nothing of HTTP. What ot
 
 from petstore.shop.accounts import MAX_LIKES as MAX_LIKES
 from petstore.shop.accounts import Account as Account
+from petstore.shop.accounts import demo_customers as demo_customers
 from petstore.shop.accounts import find_account as find_account
 from petstore.shop.accounts import is_demo_account as is_demo_account
 from petstore.shop.accounts import is_shared_account as is_shared_account
@@ -20,6 +21,7 @@ from petstore.shop.assortment import add_pet as add_pet
 from petstore.shop.assortment import add_photo as add_photo
 from petstore.shop.assortment import remove_pet as remove_pet
 from petstore.shop.assortment import replace_pet as replace_pet
+from petstore.shop.copies import open_copy as open_copy
 from petstore.shop.customers import Customer as Customer
 from petstore.shop.customers import Preferences as Preferences
 from petstore.shop.customers import Profile as Profile

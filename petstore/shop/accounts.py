@@ -3,6 +3,7 @@
 Must not see a password, only what is kept instead of it, nor know tokens. No request makes somebody staff.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,6 +153,11 @@ def liked_pets(shop: Shop, customer_id: str, page: int, limit: int) -> Page[Pet]
 def is_shared_account(shop: Shop, customer_id: str) -> bool:
     """Say whether this is an account of the demo in the shop that all share: none of its visitors may take it from the others."""
     return shop.tenant == SHARED and is_demo_account(customer_id)
+
+
+def demo_customers() -> Sequence[Customer]:
+    """Return the customers of the demo's catalogue, as they are in a new shop. What they have is public there."""
+    return read_catalogue().customers
 
 
 def is_demo_account(customer_id: str) -> bool:

@@ -5,7 +5,6 @@ it is kept.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,7 @@ from petstore.shop.identity import new_id
 from petstore.shop.inventory import status_after, tell
 from petstore.shop.moment import following, from_datetime, now, to_datetime
 from petstore.shop.orders import orders
-from petstore.shop.pets import Gender, Pet, PetStatus, Size, Species, get_pet, pets
+from petstore.shop.pets import Pet, PetStatus, PetTraits, get_pet, pets
 from petstore.shop.tenant import Shop
 from petstore.sse import Transaction
 
@@ -26,22 +25,9 @@ MAX_PHOTOS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PetDetails:
+class PetDetails(PetTraits):
     """What staff say of a pet. `stock` None leaves it as it is (a new pet is one); `status` None leaves it to the stock."""
 
-    name: str
-    species: Species
-    breed: str
-    age_months: int
-    size: Size
-    color: str
-    gender: Gender
-    good_with_kids: bool
-    price_cents: int
-    currency: str
-    temperament: tuple[str, ...]
-    description: str
-    medical: Mapping[str, Any]
     stock: int | None = None
     status: PetStatus | None = None
 

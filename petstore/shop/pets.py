@@ -105,11 +105,10 @@ The index holds all that a list is filtered and sorted by, so that counting 100,
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Pet:
-    """A pet as the shop offers it. `stock` is how many of it there are; `medical` has the keys that the wire has."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PetTraits:
+    """What is said of a pet. `medical` has the keys that the wire has."""
 
-    id: str
     name: str
     species: Species
     breed: str
@@ -120,10 +119,17 @@ class Pet:
     good_with_kids: bool
     price_cents: int
     currency: str
-    stock: int
     temperament: tuple[str, ...]
     description: str
     medical: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pet(PetTraits):
+    """A pet as the shop offers it. `stock` is how many of it there are."""
+
+    id: str
+    stock: int
     photos: tuple[str, ...]
     status: PetStatus
     created_at: datetime

@@ -5,9 +5,11 @@ Must not do what the API does: a page asks that for everything, as any client wo
 
 from flask import Flask
 
-from petstore.web import docs
+from petstore.web import docs as docs
+from petstore.web import front as front
+from petstore.web.page import blueprint
 
 
 def register(app: Flask) -> None:
     """Give `app` its pages."""
-    app.register_blueprint(docs.blueprint)
+    app.register_blueprint(blueprint)

@@ -6,7 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from petstore.ai import EmbeddedRecommender, PetIndex
+from app import link_to_pet
+from petstore.ai import EMBEDDED, Advisor, Chatting, EmbeddedRecommender, Generate, PetIndex, Recommending, RunKind, Runs
 from petstore.ai.model import Model
 from petstore.shop import Shop
 from petstore.sse import Draft, EventLog, Feed
@@ -49,3 +50,32 @@ def serve() -> Iterator[Serve]:
             return server, Model("test-model", server.url, "secret", silence_s)
 
         yield start
+
+
+class Count:
+    """A meter that adds up."""
+
+    def __init__(self) -> None:
+        self.tokens = self.unheard = 0
+        self.ended: list[tuple[str, str, str]] = []
+
+    def generated(self, engine: str, tokens: int, heard: bool) -> None:
+        self.tokens += tokens
+        self.unheard += 0 if heard else tokens
+
+    def run_ended(self, kind: str, status: str, engine: str) -> None:
+        self.ended.append((str(kind), str(status), engine))
+
+
+@pytest.fixture
+def meter() -> Count:
+    return Count()
+
+
+@pytest.fixture
+def runs(log: EventLog, feed: Feed, recommender: EmbeddedRecommender, meter: Count) -> Runs:
+    generates: dict[RunKind, Generate] = {
+        RunKind.RECOMMENDATIONS: Recommending(log, recommender),
+        RunKind.CHAT: Chatting(log, Advisor(link_to_pet)),
+    }
+    return Runs(log, feed, generates, EMBEDDED, meter, lease_s=60)

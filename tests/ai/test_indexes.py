@@ -27,26 +27,17 @@ from petstore.shop import (
     newest_offers,
     place_order,
     remove_pet,
-    seed_shop,
 )
 from petstore.sse import EventLog, Feed, LogUnavailable, Selection
 from tests.ai.people import add_customer
+from tests.conftest import TENANT
 
-TENANT = "7f9c24e8-3b12-4fef-91d0-5a6b8d8f2e01"
 CUSTOMER = "user-456"
 
 
 @pytest.fixture
 def shared(log: EventLog) -> Shop:
     return Shop(log)
-
-
-@pytest.fixture
-def other(log: EventLog) -> Shop:
-    """A tenant's shop, which began as a copy: its pets and customers have the same ids."""
-    shop = Shop(log, TENANT)
-    assert seed_shop(shop)
-    return shop
 
 
 @pytest.fixture

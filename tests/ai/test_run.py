@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from petstore.ai import EMBEDDED, Recommendation, Recommending, RunKind, Runs
 from petstore.shop import Customer, Shop
 from petstore.sse import EventLog, Feed
-from tests.ai.test_sweep import Count
+from tests.ai.conftest import Count
 
 STEP_US = 20_000
 """What this recommender takes before its first pick, and for each."""

@@ -3,59 +3,13 @@
 import pytest
 from sqlalchemy import update
 
-from app import link_to_pet
-from petstore.ai import (
-    EMBEDDED,
-    MODEL,
-    Advisor,
-    Chatting,
-    EmbeddedRecommender,
-    Generate,
-    Message,
-    Question,
-    Recommending,
-    Role,
-    Run,
-    RunKind,
-    Runs,
-    RunStatus,
-    Sweep,
-    request_for,
-)
+from petstore.ai import EMBEDDED, MODEL, Message, Question, Role, Run, RunKind, Runs, RunStatus, Sweep, request_for
 from petstore.ai.run import runs as runs_table
 from petstore.shop import Change, Shop, change_inventory
-from petstore.sse import COMPLETE, ERROR, Event, EventLog, Feed
+from petstore.sse import COMPLETE, ERROR, Event, EventLog
+from tests.ai.conftest import Count
 
 QUESTION = Question((Message(Role.USER, "a quiet cat"),))
-
-
-class Count:
-    """A meter that adds up."""
-
-    def __init__(self) -> None:
-        self.tokens = self.unheard = 0
-        self.ended: list[tuple[str, str, str]] = []
-
-    def generated(self, engine: str, tokens: int, heard: bool) -> None:
-        self.tokens += tokens
-        self.unheard += 0 if heard else tokens
-
-    def run_ended(self, kind: str, status: str, engine: str) -> None:
-        self.ended.append((str(kind), str(status), engine))
-
-
-@pytest.fixture
-def meter() -> Count:
-    return Count()
-
-
-@pytest.fixture
-def runs(log: EventLog, feed: Feed, recommender: EmbeddedRecommender, meter: Count) -> Runs:
-    generates: dict[RunKind, Generate] = {
-        RunKind.RECOMMENDATIONS: Recommending(log, recommender),
-        RunKind.CHAT: Chatting(log, Advisor(link_to_pet)),
-    }
-    return Runs(log, feed, generates, EMBEDDED, meter, lease_s=60)
 
 
 def abandon(log: EventLog, run: Run, keep: int, engine: str = EMBEDDED) -> list[Event]:

@@ -1,5 +1,6 @@
 """Who may do what: customers, staff, guests and strangers; and what a token opens that is not, or no longer, what it should be."""
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +13,9 @@ from werkzeug.test import TestResponse
 
 from petstore.api import bearer, caller, link
 from petstore.api.bearer import Scope, derived_key
+from petstore.api.error import Unauthorized
 from petstore.api.link import Link, Power
-from petstore.shop import Shop
+from petstore.shop import Profile, Shop, register_customer, remove_customer
 from tests.api.conftest import BUDDY, CUSTOMER, NOBODY, SECRET, STAFF, authorization, signed_in
 
 OTHER = "019b402b-c12c-7d04-905c-4b5f32bfd572"
@@ -131,6 +133,14 @@ class TestABearerToken:
             assert token not in response.text or not token
         assert state() == before
         assert client.get("/healthz", headers=held).status_code == 200
+
+    @pytest.mark.parametrize(
+        "claims", [{"exp": str(2**40)}, {"sub": 456}, {"scope": ["write:pets"]}, {"tenant": []}, {"iat": float("inf")}], ids=repr
+    )
+    def test_of_our_own_key_with_a_claim_of_another_type_is_refused(self, client: FlaskClient, claims: dict[str, Any]):
+        good = jwt.decode(authorization(STAFF)["Authorization"].removeprefix("Bearer "), options={"verify_signature": False})
+        token = jwt.api_jws.encode(json.dumps(good | claims).encode(), derived_key(SECRET, "bearer"), "HS256")
+        assert_problem(client.get("/v1/pets", headers={"Authorization": f"Bearer {token}"}), 401, "invalid_token")
 
     @pytest.mark.parametrize("algorithm", ["none", "None", "nOnE"])
     def test_with_no_algorithm_is_refused(self, client: FlaskClient, algorithm: str):
@@ -356,6 +366,52 @@ class TestASignedLink:
     def test_that_is_nonsense_is_refused(self, client: FlaskClient, token: str):
         order = place(client)
         assert_problem(client.get(f"/v1/orders/{order['id']}?token={token}"), 401, "invalid_token")
+
+    def test_is_void_with_the_bearer_token_that_it_was_made_by(
+        self, client: FlaskClient, staff: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(caller, "TRUST_S", 0.0)
+        ada = {"username": "ada.l", "email": "ada@example.com", "password": "a long sentence is best"}
+        user = client.post("/v1/users", json=ada).get_json()
+        held, me = authorization(user["id"]), user["links"]["self"]
+
+        def links() -> list[str]:
+            order = client.post("/v1/orders", json={"petId": BUDDY}, headers=held).get_json()
+            run = client.post("/v1/runs", json={"kind": "RECOMMENDATIONS", "userId": user["id"]}, headers=held).get_json()
+            shown = client.get(me, headers=held).get_json()
+            return [order["links"]["statusStream"], run["links"]["stream"], shown["links"]["recommendationStream"]]
+
+        def follow(urls: list[str]) -> list[int]:
+            return [stream(client, url) for url in urls]
+
+        old = [user["links"]["recommendationStream"], *links()]
+        by_staff = staff.get(me).get_json()["links"]["recommendationStream"]
+        assert follow(old) == [200] * 4
+        changed = client.put(me, json=ada | {"password": "another long sentence"}, headers=held).get_json()
+        assert follow([*old, changed["links"]["recommendationStream"]]) == [401] * 5
+        held = authorization(user["id"])
+        new = links()
+        assert follow(new) == [200] * 3
+        assert client.delete(me, headers=held).status_code == 204
+        assert follow(new) == [401] * 3
+        assert client.get(by_staff).status_code == 404
+
+    def test_of_a_guest_s_order_lasts_whoever_else_changes_a_password(self, client: FlaskClient):
+        link_of_guest = place(client)["links"]["statusStream"]
+        client.post("/v1/users", json={"username": "ada.l", "email": "ada@example.com", "password": "a long sentence is best"})
+        assert stream(client, link_of_guest) == 200
+
+    def test_is_looked_up_once_and_then_trusted_for_a_while(self, app: Flask):
+        now = 1_000_000.0
+        trust, shop = caller.Trust(SECRET, lambda: now), Shop(app.extensions["petstore"].log)
+        user = register_customer(shop, Profile(username="ada.l", email="ada@example.com"), "none").id
+        moment = time.time_ns() // 1000
+        trust.check_maker(shop, user, moment)
+        remove_customer(shop, user)
+        trust.check_maker(shop, user, moment)
+        now += caller.TRUST_S + 1
+        with pytest.raises(Unauthorized):
+            trust.check_maker(shop, user, moment)
 
     def test_comes_in_bounded_numbers(self, client: FlaskClient):
         order = place(client)

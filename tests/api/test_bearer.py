@@ -16,6 +16,7 @@ from petstore.api.link import Link
 SECRET = "correct horse battery"
 NOW = time.time_ns() // 1000
 DAY = 86_400
+TENANT = "7f9c24e8-3b12-4fef-91d0-5a6b8d8f2e01"
 
 
 def token(secret: str = SECRET, at: int = NOW) -> str:
@@ -37,11 +38,9 @@ def signed(algorithm: str = "HS256", key: bytes | None = None, **changes: object
 
 
 def test_a_token_says_who_in_which_shop_may_do_what_and_until_when():
-    text, claims = bearer.issue(SECRET, "user-456", "tenant", [Scope.READ_PETS, Scope.CHAT_WRITE], NOW)
+    text, claims = bearer.issue(SECRET, "user-456", TENANT, [Scope.READ_PETS, Scope.CHAT_WRITE], NOW)
     assert bearer.read(SECRET, text) == claims
-    assert claims == Claims(
-        "user-456", "tenant", frozenset({Scope.READ_PETS, Scope.CHAT_WRITE}), NOW, NOW // 1_000_000 + LIFETIME_S
-    )
+    assert claims == Claims("user-456", TENANT, frozenset({Scope.READ_PETS, Scope.CHAT_WRITE}), NOW, NOW // 1_000_000 + LIFETIME_S)
 
 
 def test_a_token_carries_the_standard_claims_and_each_is_another():
@@ -96,13 +95,42 @@ def test_what_is_not_ours_word_for_word_is_refused(text: str):
         bearer.read(SECRET, text)
 
 
+@pytest.mark.parametrize(
+    ("claim", "values"),
+    [
+        ("sub", [1, None, ["user-456"], {"id": "user-456"}, "", "\x00", "\ud800", "x" * 300, "user-456'--"]),
+        ("scope", [1, True, None, ["read:pets"], {"read:pets": 1}]),
+        ("tenant", [1, False, None, [], [TENANT], {}, "\ud800", "not a tenant"]),
+        ("exp", [str(NOW // 1_000_000 + DAY), NOW / 1e6 + DAY, True, [], {}, "soon", "", float("inf"), float("nan")]),
+        ("iat", [str(NOW // 1_000_000), True, [], {}, "now", float("inf"), float("nan"), -float("inf"), 10**400, -(10**400)]),
+        ("aud", [1, [1], {}, True, None]),
+        ("iss", [1, ["petstore", 1], {}, True, None]),
+        ("jti", [1, [], {}, None]),
+        ("nbf", ["now", [], {}, float("inf"), 10**400]),
+    ],
+)
+def test_a_claim_of_another_type_is_none_of_ours_though_the_key_is(claim: str, values: list[object]):
+    for value in values:
+        claims = jwt.decode(token(), options={"verify_signature": False}) | {claim: value}
+        # As text, since PyJWT itself makes only what it deems right.
+        text = jwt.api_jws.encode(json.dumps(claims).encode(), derived_key(SECRET, "bearer"), "HS256")
+        with pytest.raises(ValueError, match="token"):
+            bearer.read(SECRET, text)
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"1", b'"text"', b"null", b"{", b"\xff", b"[" * 900])
+def test_what_isn_t_an_object_is_no_token_though_the_key_is_ours(payload: bytes):
+    with pytest.raises(ValueError, match="not one of ours"):
+        bearer.read(SECRET, jwt.api_jws.encode(payload, derived_key(SECRET, "bearer"), "HS256"))
+
+
 def test_an_expired_token_is_refused_and_says_that_it_was_good_once():
     with pytest.raises(ValueError, match="expired"):
         bearer.read(SECRET, token(at=NOW - (LIFETIME_S + 5) * 1_000_000))
     assert bearer.read(SECRET, token(at=NOW - (LIFETIME_S // 2) * 1_000_000)).user_id == "user-456"
 
 
-@pytest.mark.parametrize("opens", [Link("own", "orders/1", ""), Link("follow", "users/user-456", "tenant")])
+@pytest.mark.parametrize("opens", [Link("own", "orders/1", ""), Link("follow", "users/user-456", TENANT, "user-456", NOW)])
 def test_a_link_opens_one_thing_in_one_shop(opens: Link):
     assert link.read(SECRET, link.sign(SECRET, opens)) == opens
 

@@ -16,6 +16,7 @@ from tests.api.conftest import CUSTOMER, STAFF, authorization, signed_in
 
 BUDDY = "019b4127-e295-7be4-976e-b77988a8b015"
 TENANT = "7f9c24e8-3b12-4fef-91d0-5a6b8d8f2e01"
+UUID = "0b8a2c56-3d0e-4f4c-9d0a-6c1f0e5b7a91"
 ORDER = {"petId": BUDDY}
 PET = {"name": "Biscuit", "species": "DOG", "ageMonths": 18, "price": "199.99"}
 
@@ -23,7 +24,8 @@ State = Callable[[], object]
 
 
 def key(text: str = "a-key") -> dict[str, str]:
-    return {"Idempotency-Key": text}
+    """Return a key that everybody may use: it contains a UUID."""
+    return {"Idempotency-Key": f"{text} {UUID}".replace(" ", "-")}
 
 
 def count_orders(log: EventLog) -> int:
@@ -129,10 +131,36 @@ def test_nobody_is_answered_with_another_s_order(make_app: Callable[..., Flask])
 @pytest.mark.parametrize("text", ["", " ", "two words", "x" * 256, "é"])
 def test_a_key_is_short_and_visible(client: FlaskClient, state: State, text: str):
     before = state()
-    response = client.post("/v1/orders", json=ORDER, headers=key(text))
+    response = client.post("/v1/orders", json=ORDER, headers={"Idempotency-Key": text})
     assert response.status_code == 400
     assert [error["field"] for error in response.get_json()["errors"]] == ["Idempotency-Key"]
     assert state() == before
+
+
+GUESSABLE = ["1", "checkout", "order-2026-11-23-0001", UUID[:-1], "x" * 36]
+
+
+@pytest.mark.parametrize("text", GUESSABLE)
+def test_a_guest_s_key_is_one_that_no_other_guest_of_the_address_has(make_app: Callable[..., Flask], state: State, text: str):
+    app = make_app(demo=True)
+    before = state()
+    for path, body in (
+        ("/v1/orders", ORDER),
+        ("/v1/users", {"username": "ada.l", "email": "ada@example.com", "password": "a long sentence is best"}),
+        ("/v1/runs", {"kind": "CHAT", "messages": [{"role": "user", "content": "a quiet cat"}]}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "a quiet cat"}]}),
+    ):
+        response = app.test_client().post(path, json=body, headers={"Idempotency-Key": text})
+        assert response.status_code == 400, response.text
+        assert [error["field"] for error in response.get_json()["errors"]] == ["Idempotency-Key"]
+    assert state() == before
+    assert signed_in(app, CUSTOMER).post("/v1/orders", json=ORDER, headers={"Idempotency-Key": text}).status_code == 201
+
+
+@pytest.mark.parametrize("text", [UUID, UUID.upper(), UUID.replace("-", ""), f"stainless-python-retry-{UUID}"])
+def test_a_guest_s_key_is_a_uuid_in_any_guise(client: FlaskClient, text: str):
+    first, again = (client.post("/v1/orders", json=ORDER, headers={"Idempotency-Key": text}) for _ in range(2))
+    assert (first.status_code, again.status_code, again.data) == (201, 201, first.data)
 
 
 def test_a_key_is_forgotten_after_a_day_and_not_before(client: FlaskClient, log: EventLog):

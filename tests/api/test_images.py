@@ -1,5 +1,6 @@
 """Photos: staff send them, everybody sees them, and what isn't one is not taken, whatever it says of itself."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from tests.api.conftest import STAFF, signed_in
 from tests.api.test_image import gif, jpeg, png, webp
 
 BUDDY = "019b4127-e295-7be4-976e-b77988a8b015"
@@ -149,3 +151,56 @@ def test_a_file_that_has_vanished_is_not_found(staff: FlaskClient, client: Flask
     url = send(staff, png()).headers["Location"]
     next(path for path in (tmp_path / "images").rglob("*.png")).unlink()
     assert client.get(url).status_code == 404
+
+
+KEY = {"Idempotency-Key": "a-photo"}
+
+
+def send_with_key(staff: FlaskClient, content: bytes) -> TestResponse:
+    body, content_type = encode({"file": (content, "photo.png")})
+    return staff.post(f"/v1/pets/{BUDDY}/images", data=body, content_type=content_type, headers=KEY)
+
+
+def test_sent_again_with_its_key_it_is_answered_as_before_though_its_form_is_written_otherwise(staff: FlaskClient, state: State):
+    first = send_with_key(staff, png())
+    before = state()
+    body = encode({"file": (png(), "other.jpg")})[0].replace(b"edge", b"rim")
+    again = staff.post(f"/v1/pets/{BUDDY}/images", data=body, content_type="multipart/form-data; boundary=rim", headers=KEY)
+    assert (first.status_code, again.status_code, again.data) == (201, 201, first.data)
+    assert again.headers["Location"] == first.headers["Location"]
+    assert (first.headers.get("Idempotency-Replayed"), again.headers.get("Idempotency-Replayed")) == (None, "true")
+    assert state() == before
+
+
+def test_another_photo_or_pet_with_its_key_is_refused_and_what_is_there_stays(staff: FlaskClient, tmp_path: Path, state: State):
+    url = send_with_key(staff, png()).headers["Location"]
+    assert send(staff, gif(7)).status_code == 201
+    before = state(), files(tmp_path)
+    for content in (gif(), gif(7)):
+        assert send_with_key(staff, content).status_code == 422
+    body, content_type = encode({"file": (png(), "photo.png")})
+    assert staff.post(f"/v1/pets/{FLUFFY}/images", data=body, content_type=content_type, headers=KEY).status_code == 422
+    assert (state(), files(tmp_path)) == before
+    assert staff.get(url).data == png()
+
+
+def test_a_photo_sent_at_once_to_several_workers_is_taken_once(make_app: Callable[..., Flask], app: Flask, tmp_path: Path):
+    workers = [app, *(make_app(database=app) for _ in range(3))]
+    start, answers = threading.Barrier(8), list[tuple[int, bytes, str | None]]()
+
+    def post(own: Flask) -> None:
+        staff = signed_in(own, STAFF)
+        start.wait()
+        answer = send_with_key(staff, png())
+        answers.append((answer.status_code, answer.data, answer.headers.get("Idempotency-Replayed")))
+
+    threads = [threading.Thread(target=post, args=(own,)) for own in workers * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 8
+    assert len({answer[:2] for answer in answers}) == 1
+    assert sorted(replayed or "" for *_, replayed in answers) == [""] + ["true"] * 7
+    assert len(files(tmp_path)) == 1
+    assert len(app.test_client().get(f"/v1/pets/{BUDDY}").get_json()["photos"]) == 1

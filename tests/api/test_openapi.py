@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV32SpecValidator
 from pydantic.alias_generators import to_camel
 
+from petstore.api.bearer import Scope
 from petstore.sse import Decoder
+from tests.api.conftest import NOBODY, STAFF, authorization
 from tests.described import offences, told_by
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,6 +73,30 @@ def test_every_operation_names_its_problems_and_they_all_look_the_same(document:
     for status, response in document["components"]["responses"].items():
         assert list(response["content"]) == ["application/problem+json"], status
         assert response["content"]["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_every_operation_needs_of_a_bearer_token_what_it_says(app: Flask, document: dict[str, Any]):
+    client = app.test_client()
+
+    def ask(name: str, scopes: Iterable[Scope] | None) -> int:
+        method, path = name.split()
+        path = re.sub("{[^}]*}", NOBODY, path)
+        held = {} if scopes is None else authorization(STAFF, scopes=scopes)
+        with client.open(path, method=method, headers=held) as response:
+            return response.status_code
+
+    for name, operation in operations(document).items():
+        ways = operation["security"]
+        asked = [way["bearer"] for way in ways if "bearer" in way]
+        if not ways:
+            assert not {ask(name, None), ask(name, [])} & {401, 403}, name
+        elif {} not in ways:
+            assert ask(name, None) == 401, name
+        if len(asked) == 1:
+            assert [ask(name, set(Scope) - {scope}) for scope in asked[0]] == [403] * len(asked[0]) != [], name
+    ways = {operation["operationId"]: operation["security"] for operation in operations(document).values()}
+    several = {name for name, ways in ways.items() if sum("bearer" in way for way in ways) > 1}
+    assert several == {"streamTopics", "createRun", "getRun", "streamRun", "stopRun"}
 
 
 def test_every_schema_is_of_use_and_says_what_it_stands_for(document: dict[str, Any]):

@@ -64,7 +64,9 @@ def test_a_card_pays_and_only_its_last_digits_are_known_afterwards(
 ):
     caplog.set_level(logging.DEBUG)
     body = payment(order, CARD | {"billingAddress": ADDRESS})
-    response = client.post(order["links"]["payment"], json=body, headers={"Idempotency-Key": "k"})
+    response = client.post(
+        order["links"]["payment"], json=body, headers={"Idempotency-Key": "0b8a2c56-3d0e-4f4c-9d0a-6c1f0e5b7a91"}
+    )
     assert "cvc" not in response.text + stored(log)
     assert response.status_code == 201
     assert response.get_json()["source"] == {

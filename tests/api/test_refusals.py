@@ -302,7 +302,7 @@ def test_a_wrong_method_is_told_the_right_ones(client: FlaskClient, method: str,
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/", "/v1/cats", "/v1/pets/", f"/v1/pets/{BUDDY}/", "/v1/pets/a%2Fb", "/%0D%0AX:%20y"]
+    "path", ["/cats", "/v1", "/v1/", "/v1/cats", "/v1/pets/", f"/v1/pets/{BUDDY}/", "/v1/pets/a%2Fb", "/%0D%0AX:%20y"]
 )
 def test_an_unknown_path_is_not_found(client: FlaskClient, path: str):
     assert_problem(client.get(path), 404)

@@ -1,21 +1,26 @@
 """Runs over HTTP: started, looked at, streamed and stopped; by the embedded engines, and by a model's with all its faults."""
 
 import json
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import text
 
 from petstore.api.bearer import Scope
-from petstore.sse import Decoder, Received
+from petstore.sse import Decoder, EventLog, Received
 from tests.ai.model_server import Cut, ModelServer, Raw, Refusal, Script, Silence, picks, say
 from tests.api.conftest import CUSTOMER, STAFF, authorization, signed_in
 
 RUNS = "/v1/runs"
 OTHER = "019b402b-c12c-7d04-905c-4b5f32bfd572"
 RECOMMENDATIONS = {"kind": "RECOMMENDATIONS", "userId": "user-456"}
+KEY = {"Idempotency-Key": "5b0a51f6-7c3c-4ad8-9a43-0c5a3ad8d9a7"}
 CHAT = {"kind": "CHAT", "messages": [{"role": "user", "content": "a quiet cat"}]}
 
 State = Callable[[], object]
@@ -74,13 +79,94 @@ def test_a_finished_run_replays_from_any_cursor_and_then_says_that_there_is_no_m
     assert client.get(run["links"]["stream"], headers={"Last-Event-ID": events[-1].last_event_id}).status_code == 204
 
 
-def test_the_same_idempotency_key_never_starts_a_second_one(client: FlaskClient, state: State):
-    key = {"Idempotency-Key": "abc"}
-    first = start(client, CHAT, **key)
+@pytest.mark.parametrize("body", [CHAT, RECOMMENDATIONS])
+def test_the_same_idempotency_key_never_starts_a_second_one(client: FlaskClient, state: State, body: dict[str, Any]):
+    first = client.post(RUNS, json=body, headers=KEY)
     before = state()
-    assert start(client, CHAT, **key)["id"] == first["id"]
-    assert client.post(RUNS, json=RECOMMENDATIONS, headers=key).status_code == 422
+    again = client.post(RUNS, json=body, headers=KEY)
+    links = [answer.get_json().pop("links") for answer in (first, again)]  # With a fresh signature each.
+    assert links[0]["self"] == links[1]["self"]
+    assert first.get_json() | {"links": None} == again.get_json() | {"links": None}
+    assert (first.headers.get("Idempotency-Replayed"), again.headers.get("Idempotency-Replayed")) == (None, "true")
+    other = RECOMMENDATIONS if body is CHAT else CHAT
+    assert client.post(RUNS, json=other, headers=KEY).status_code == 422
+    assert client.post(RUNS, json=body | {"kind": "POETRY"}, headers=KEY).status_code == 422
     assert state() == before
+
+
+def test_a_key_is_its_caller_s_own_and_its_tenant_s(make_app: Callable[..., Flask]):
+    app = make_app(demo=True)
+    tenant = {"X-Tenant-ID": "7f9c24e8-3b12-4fef-91d0-5a6b8d8f2e01"}
+    clients = [app.test_client(), signed_in(app, CUSTOMER), signed_in(app, STAFF)]
+    started = [start(client, CHAT, **KEY)["id"] for client in clients]
+    started.append(start(app.test_client(), CHAT, **KEY, **tenant)["id"])
+    assert len(set(started)) == 4
+
+
+def test_of_equal_requests_at_once_at_two_workers_one_starts_a_run(make_app: Callable[..., Flask]):
+    with ModelServer(say("One moment", Silence())) as server:
+        first = make_app(llm_model="test", llm_base_url=server.url, llm_silence_s=30)
+        second = make_app(first, llm_model="test", llm_base_url=server.url, llm_silence_s=30)
+        clients = [signed_in((first, second)[number % 2], CUSTOMER) for number in range(12)]
+        together = threading.Barrier(len(clients))
+
+        def ask(client: FlaskClient) -> tuple[str, str | None]:
+            together.wait(10)
+            answer = client.post(RUNS, json=CHAT, headers=KEY)
+            return answer.get_json()["id"], answer.headers.get("Idempotency-Replayed")
+
+        with ThreadPoolExecutor(len(clients)) as pool:
+            answers = list(pool.map(ask, clients))
+        assert len({run_id for run_id, _ in answers}) == 1
+        assert [replayed for _, replayed in answers].count(None) == 1
+        server.wait_for_calls(1)
+        assert clients[0].delete(f"{RUNS}/{answers[0][0]}").status_code == 204
+        server.wait_until_hung_up()
+        assert len(server.calls) == 1
+
+
+def everything(log: EventLog) -> str:
+    """Return all that the database holds."""
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table'"
+    return log.query(
+        lambda connection: "\n".join(
+            str(connection.execute(text(f"SELECT * FROM {name}")).all()) for name in connection.execute(text(tables)).scalars()
+        )
+    )
+
+
+def test_of_a_closed_account_no_run_goes_on_and_no_word_is_left(make_app: Callable[..., Flask]):
+    with ModelServer(say("Whiskered reply", Silence())) as server:
+        app = make_app(llm_model="test", llm_base_url=server.url, llm_silence_s=30)
+        log = app.extensions["petstore"].log
+        account = {"username": "leaver", "email": "leaver@example.com", "password": "a long enough one", "firstName": "Lea"}
+        user_id = app.test_client().post("/v1/users", json=account).get_json()["id"]
+        client = signed_in(app, user_id)
+        secret = {"role": "user", "content": "my parakeet is called Quetzalcoatl"}
+        ended = start(client, {"kind": "CHAT", "messages": [secret], "model": "pet-advisor-turbo"})
+        going_on = start(client, {"kind": "CHAT", "messages": [secret]})
+        other = start(signed_in(app, CUSTOMER), CHAT | {"model": "pet-advisor-turbo"})
+        server.wait_for_calls(1)
+        until = time.monotonic() + 10
+        while "Whiskered" not in everything(log):
+            assert time.monotonic() < until
+        assert "Quetzalcoatl" in everything(log)
+        streams = [client.get(run["links"]["stream"]) for run in (ended, going_on)]
+        assert client.delete(f"/v1/users/{user_id}").status_code == 204
+        server.wait_until_hung_up()
+        assert json.loads(Decoder().feed(streams[1].data)[-1].data)["reason"] == "the account was closed"
+        for left in ("Quetzalcoatl", "Whiskered", user_id):
+            assert left not in everything(log)
+        for run in (ended, going_on):
+            for caller in (client, signed_in(app, STAFF), app.test_client()):
+                for link in run["links"].values():
+                    assert caller.get(link).status_code in (401, 404)
+        assert signed_in(app, STAFF).get(ended["links"]["self"]).status_code == 404
+        assert app.test_client().get(ended["links"]["stream"]).status_code == 404
+        late = client.post(RUNS, json={"kind": "CHAT", "messages": [secret], "model": "pet-advisor-turbo"})
+        assert late.status_code in (401, 404)
+        assert "Quetzalcoatl" not in everything(log)
+        assert signed_in(app, CUSTOMER).get(other["links"]["self"]).status_code == 200, "others' runs stay"
 
 
 def test_a_run_s_topic_is_one_for_the_stream_of_many(client: FlaskClient):

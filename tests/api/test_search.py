@@ -18,7 +18,7 @@ def search(client: FlaskClient, body: Any = None, **options: Any) -> dict[str, A
 def test_without_criteria_it_finds_what_the_list_shows(client: FlaskClient, options: dict[str, Any]):
     found = client.open("/v1/pets", method="QUERY", **options).get_json()
     listed = client.get("/v1/pets").get_json()
-    assert found == {"data": listed["data"], "pagination": listed["pagination"]}
+    assert found == listed
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,29 @@ def test_pages_of_a_sorted_search_cover_it_in_order(client: FlaskClient, field: 
     values = [float(pet[field]) for page in pages for pet in page]
     assert values == sorted(values, reverse=order == "DESC")
     assert len({pet["id"] for page in pages for pet in page}) == len(values) == 72
+
+
+def test_its_links_lead_through_all_pages_when_they_are_sent_the_same_body(client: FlaskClient):
+    body = {"sort": {"field": "price"}, "criteria": {"species": ["CAT"]}, "pagination": {"page": 2, "limit": 5}}
+    page = search(client, body)
+    assert page["links"]["prev"] == page["links"]["first"] == "/v1/pets?page=1&limit=5"
+    url: str | None = page["links"]["first"]
+    pages = []
+    while url is not None:
+        page = client.open(url, method="QUERY", json=body).get_json()
+        assert page["links"]["self"] == url
+        pages.append([pet["id"] for pet in page["data"]])
+        url = page["links"]["next"]
+    assert len(pages) == page["pagination"]["totalPages"] > 2
+    whole = search(client, body | {"pagination": {"limit": 100}})
+    assert [pet for page in pages for pet in page] == [pet["id"] for pet in whole["data"]]
+    assert (whole["links"]["prev"], whole["links"]["next"]) == (None, None)
+
+
+def test_a_page_in_its_url_is_as_strict_as_in_a_list(client: FlaskClient):
+    for page in ("0", "x", "1000000000"):
+        response = client.open(f"/v1/pets?page={page}", method="QUERY", json={})
+        assert (response.status_code, response.get_json()["errors"][0]["field"]) == (400, "page")
 
 
 def test_pets_that_are_not_for_sale_are_found_when_asked_for(client: FlaskClient, staff: FlaskClient):

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from petstore.shop import seed
+from petstore.shop import copies
 from petstore.sse import EventLog
 from tests.api.conftest import CUSTOMER, STAFF, signed_in
 from tests.api.test_image import png
@@ -211,7 +212,7 @@ def test_of_many_first_requests_at_once_one_makes_the_copy(make_app: Callable[..
 
 
 def test_there_are_only_so_many_tenants(client: FlaskClient, state: State, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(seed, "MAX_TENANTS", 1)
+    monkeypatch.setattr(copies, "MAX_COPIES", 1)
     assert client.get("/v1/pets", headers=of(ONE)).status_code == 200
     before = state()
     for method, path in (("GET", "/v1/pets"), ("POST", "/v1/orders"), ("GET", "/v1/inventory/stream")):
@@ -222,3 +223,18 @@ def test_there_are_only_so_many_tenants(client: FlaskClient, state: State, monke
     assert state() == before
     assert client.get("/v1/pets", headers=of(ONE)).status_code == 200
     assert client.get("/v1/pets").status_code == 200
+
+
+def test_a_copy_that_nobody_used_for_long_makes_room_with_its_photos(
+    client: FlaskClient, app: Flask, log: EventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(copies, "MAX_COPIES", 1)
+    staff = staff_of(app, ONE)
+    body, content_type = encode({"file": (png(), "x")})
+    assert staff.post(f"/v1/pets/{BUDDY}/images", data=body, content_type=content_type).status_code == 201
+    assert client.get("/v1/pets", headers=of(OTHER)).status_code == 403
+    long_ago = copies.copies.update().values(used_at=copies.copies.c.used_at - copies.KEPT_UNUSED)
+    log.write(lambda transaction: transaction.connection.execute(long_ago))
+    assert client.get("/v1/pets", headers=of(OTHER)).status_code == 200
+    assert not (tmp_path / "images" / ONE).exists()
+    assert client.get("/v1/pets", headers=of(ONE)).status_code == 403

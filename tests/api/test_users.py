@@ -126,11 +126,15 @@ def test_a_password_is_required_and_is_never_told_back(client: FlaskClient):
 
 
 def test_repeated_with_an_idempotency_key_it_opens_one_account(client: FlaskClient, state: State):
-    first = client.post("/v1/users", json=ADA, headers={"Idempotency-Key": "1"})
+    first = client.post("/v1/users", json=ADA, headers={"Idempotency-Key": "0b8a2c56-3d0e-4f4c-9d0a-6c1f0e5b7a91"})
     before = state()
-    second = client.post("/v1/users", json=ADA, headers={"Idempotency-Key": "1"})
+    second = client.post("/v1/users", json=ADA, headers={"Idempotency-Key": "0b8a2c56-3d0e-4f4c-9d0a-6c1f0e5b7a91"})
     assert (first.status_code, first.get_json()) == (second.status_code, second.get_json())
-    other = client.post("/v1/users", json=ADA | {"password": "another sentence"}, headers={"Idempotency-Key": "1"})
+    other = client.post(
+        "/v1/users",
+        json=ADA | {"password": "another sentence"},
+        headers={"Idempotency-Key": "0b8a2c56-3d0e-4f4c-9d0a-6c1f0e5b7a91"},
+    )
     assert other.status_code == 422
     assert state() == before
 
@@ -145,6 +149,19 @@ def test_a_profile_is_replaced_whole(ada: FlaskClient):
     assert after["preferences"] == EMPTY | {"species": ["CAT"], "maxPrice": "12.30"}
     assert (after["id"], after["createdAt"], after["role"]) == (before["id"], before["createdAt"], "CUSTOMER")
     assert {**ada.get(path(ada)).get_json(), "links": 0} == {**after, "links": 0}
+
+
+def test_what_was_read_can_be_sent_back_and_what_is_the_server_s_to_set_stays(ada: FlaskClient, state: State):
+    shown = ada.get(path(ada)).get_json()
+    back = ada.put(path(ada), json=shown | {"firstName": "Ada"})
+    assert back.status_code == 200, back.text
+    assert {**back.get_json(), "updatedAt": 0, "links": 0} == {**shown, "firstName": "Ada", "updatedAt": 0, "links": 0}
+    forged = {"id": NOBODY, "role": "STAFF", "tenantId": NOBODY, "createdAt": "1970-01-01T00:00:00.000Z"}
+    again = ada.put(path(ada), json=shown | forged).get_json()
+    assert {name: again[name] for name in forged} == {name: shown[name] for name in forged}
+    before = state()
+    assert ada.put(path(ada), json=shown | {"likes": []}).status_code == 422
+    assert state() == before
 
 
 def test_a_lost_update_is_refused(ada: FlaskClient, state: State):

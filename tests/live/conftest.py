@@ -17,8 +17,11 @@ from petstore.migrations import migrate
 from petstore.shop import Shop, seed_shop
 from petstore.sse import SqlEventLog
 from tests.ai.model_server import ModelServer, Script, say
+from tests.live.browser import browser
 from tests.live.server import Server
 from tests.live.shop import BUDDY, FLUFFY, change_many
+
+collect_ignore = [] if browser() else ["test_page.py"]
 
 Start = Callable[..., Server]
 Behind = Callable[..., tuple[Server, ModelServer]]
@@ -104,3 +107,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         for server in Server.running:
             report.sections.append((f"log of {server.directory.name}", server.log_tail()))  # type: ignore[attr-defined]
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for name in collect_ignore:
+        terminalreporter.write_line(f"tests/live/{name} was left out: it needs Chromium, and there is none here")

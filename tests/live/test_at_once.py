@@ -34,13 +34,17 @@ def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
 def test_a_request_that_is_repeated_at_once_by_both_workers_happens_once(shop: Server):
     before = stock_of(shop)
     body = {"petId": BUDDY, "quantity": 2}
-    answers = at_once(20, lambda _: ask(shop, "POST", "/v1/orders", body, {"Idempotency-Key": "twenty-at-once"}))
+    answers = at_once(
+        20, lambda _: ask(shop, "POST", "/v1/orders", body, {"Idempotency-Key": "0b8a2c56-3d0e-4f4c-9d0a-6c1f0e5b7a91"})
+    )
     assert {answer.status for answer in answers} == {201}
     assert len({answer.body for answer in answers}) == 1
     assert sum(answer.header("Idempotency-Replayed") is None for answer in answers) == 1
     assert stock_of(shop) == before - 2
     order = answers[0].json()
-    payments = at_once(8, lambda _: ask(shop, "POST", order["links"]["payment"], {}, {"Idempotency-Key": "pay"}))
+    payments = at_once(
+        8, lambda _: ask(shop, "POST", order["links"]["payment"], {}, {"Idempotency-Key": "0b8a2c56-3d0e-4f4c-9d0a-6c1f0e5b7a92"})
+    )
     assert {(answer.status, answer.body) for answer in payments} == {(201, payments[0].body)}
 
 

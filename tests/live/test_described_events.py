@@ -1,19 +1,37 @@
 """Every event that a stream sends, read by an SSE client that isn't ours, is one that the description tells of."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from httpx_sse import ServerSentEvent, connect_sse
 
-from tests.described import Document, told_by
+from tests.described import Document, offences, told_by
 from tests.live.server import DEADLINE_S, Server
-from tests.live.shop import BUDDY, INVENTORY, RECOMMENDATIONS, cancel, change, change_many, get, pay, place, topics
+from tests.live.shop import (
+    BUDDY,
+    CUSTOMER,
+    INVENTORY,
+    RECOMMENDATIONS,
+    ask,
+    authorization,
+    cancel,
+    change,
+    change_many,
+    get,
+    pay,
+    place,
+    topics,
+)
 
 FORMS = ("named", "unnamed")
+
+QUESTION = [{"role": "user", "content": "a quiet cat for a flat with a child"}]
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +96,58 @@ def test_several_topics_are_described_with_the_topic_in_their_data(shop: Server,
         cancel(shop, order)
         told = [described(document, "/v1/stream", event) for event in islice(events, 4)]
     assert told == ["GapWithTopic", "GapWithTopic", "StockChangeWithTopic", "OrderEndedWithTopic"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({"kind": "CHAT", "messages": QUESTION}, {"Delta", "ChatComplete"}),
+        ({"kind": "RECOMMENDATIONS", "userId": CUSTOMER}, {"Recommendation", "RunComplete"}),
+    ],
+    ids=["chat", "recommendations"],
+)
+def test_a_run_is_described_alone_and_among_other_topics(
+    shop: Server, document: Document, form: str, wanted: dict[str, Any], expected: set[str]
+):
+    run = ask(shop, "POST", "/v1/runs", wanted, authorization(CUSTOMER)).json()
+    token = run["links"]["stream"].rpartition("?")[2]
+    for target, path, suffix in (
+        (run["links"]["stream"], "/v1/runs/{runId}/stream", ""),
+        (f"/v1/stream?topics={run['topic']}&{token}", "/v1/stream", "WithTopic"),
+    ):
+        with subscribe(shop, target, form) as events:
+            assert {described(document, path, event) for event in events} == {f"{name}{suffix}" for name in expected}
+
+
+def test_the_chunks_of_a_chat_are_described(shop: Server, document: Document):
+    content = document["paths"]["/v1/chat/completions"]["post"]["responses"]["200"]["content"]["text/event-stream"]
+    forms = content["itemSchema"]["properties"]["data"]["anyOf"]
+    body = {"messages": QUESTION, "stream": True}
+    with (
+        httpx.Client(timeout=DEADLINE_S, headers=authorization(CUSTOMER), trust_env=False) as client,
+        connect_sse(client, "POST", f"{shop.url}/v1/chat/completions", json=body) as source,
+    ):
+        *chunks, last = source.iter_sse()
+    assert {"const": last.data, "type": "string"} in forms
+    assert len(chunks) > 2
+    for chunk in chunks:
+        assert offences(document, content["itemSchema"], {"data": chunk.data}) == []
+        fitting = [form for form in forms if "const" not in form and not offences(document, form["contentSchema"], chunk.json())]
+        assert len(fitting) == 1, chunk.data
+
+
+def test_no_stream_is_left_out(document: Document):
+    described_here = set(re.findall(r'"(/v1/[^"]*)"', Path(__file__).read_text("utf-8")))
+    streams = {
+        path
+        for path, item in document["paths"].items()
+        for operation in item.values()
+        for answer in operation["responses"].values()
+        if "text/event-stream" in answer.get("content", {})
+    }
+    assert len(streams) == 6
+    assert streams <= described_here
 
 
 def test_the_end_of_a_stream_that_finds_no_place_is_described(start: Callable[..., Server], document: Document):

@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,14 @@ def test_after_an_upgrade_the_shop_goes_on_where_it_was(old: Path):
     assert len(all_pets(shop)) == read_inventory(shop, 1, 100).summary["total"] == 72
     assert seed_shop(Shop(log, TENANT)), "another tenant may begin"
     log.close()
+
+
+def test_tenants_from_before_have_a_copy_that_was_just_used(path: Path, log: EventLog):
+    seed_shop(Shop(log, TENANT))
+    log.close()
+    at_revision(path, "0003")
+    before = time.time_ns() // 1000
+    migrate(path)
+    ((tenant, used_at),) = rows(path, "copies")
+    assert tenant == TENANT
+    assert before <= int(str(used_at)) <= time.time_ns() // 1000

@@ -26,24 +26,16 @@ from petstore.shop import (
     place_order,
     read_inventory,
     remove_pet,
-    seed_shop,
 )
 from petstore.sse import EventLog
+from tests.conftest import TENANT
 
 BUDDY = "019b4127-e295-7be4-976e-b77988a8b015"
-TENANT = "7f9c24e8-3b12-4fef-91d0-5a6b8d8f2e01"
 
 
 @pytest.fixture
 def shop(log: EventLog) -> Shop:
     return Shop(log)
-
-
-@pytest.fixture
-def other(log: EventLog) -> Shop:
-    shop = Shop(log, TENANT)
-    assert seed_shop(shop)
-    return shop
 
 
 def test_an_empty_shop_has_nothing_of_another_s(shop: Shop, log: EventLog):

@@ -160,6 +160,7 @@ def _links(route: Route, schema: Schema, reference: Schema, routes: Sequence[Rou
 
 def _security(operation: Operation) -> list[Part]:
     ways: list[Part] = [{"bearer": list(operation.scopes)}] if operation.scopes else []
+    ways += [{"bearer": [scope]} for scope in operation.either]
     if operation.linked:
         ways.append({"link": []})
     if operation.guests and ways:

@@ -10,16 +10,16 @@ const main = document.querySelector('main');
 show(document.querySelector('script[data-document]').dataset.document);
 
 async function show(url) {
-  let description;
   try {
-    description = await (await fetch(url)).json();
+    const description = await (await fetch(url)).json();
+    const groups = description.tags.map((tag) => [tag, operationsOf(description, tag.name)]);
+    const sections = groups.map(([tag, operations]) => group(description, tag, operations));
+    document.querySelector('nav').append(...groups.map(([tag, operations]) => menu(tag, operations)));
+    main.replaceChildren(introduction(description), ...sections);
   } catch (error) {
-    main.querySelector('.state').textContent = `The description could not be read: ${error}`;
-    return;
+    main.querySelector('.state').textContent = `The description could not be read or shown: ${error}`;
+    throw error;
   }
-  const groups = description.tags.map((tag) => [tag, operationsOf(description, tag.name)]);
-  document.querySelector('nav').append(...groups.map(([tag, operations]) => menu(tag, operations)));
-  main.replaceChildren(introduction(description), ...groups.map(([tag, operations]) => group(description, tag, operations)));
   if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
 }
 
@@ -131,23 +131,31 @@ function contents(description, content) {
 /** Returns the events of a stream that have a name of their own, or none by nature; what `events=unnamed` makes of them is not shown. */
 function events(description, schema) {
   const shown = new Set();
-  const items = schema.anyOf.filter((event) => {
-    const key = event.properties.data.contentSchema.$ref;
+  const items = variants(schema).filter((event) => {
+    const { contentSchema, const: word } = event.properties.data;
+    const key = contentSchema?.$ref ?? word;
     const again = shown.has(key) || key.includes('/Unnamed');
     shown.add(key);
     return !again;
   });
   return element('ul', { class: 'stream' }, items.map((event) => {
     const data = event.properties.data.contentSchema;
-    const [example] = event.examples ?? [];
+    const [example] = event.examples;
     return element(
       'li', {},
       element('code', { class: 'name' }, event.title === 'message' ? 'no name' : event.title),
       ...spans(resolve(description, data).description ?? ''),
-      folded('data', members(description, data)),
-      example ? code(frame(example)) : null,
+      data ? folded('data', members(description, data)) : null,
+      code(frame(example)),
     );
   }));
+}
+
+/** Returns what an event of a stream can be: one schema for each, or, where none has a name, one for each form of the data. */
+function variants(schema) {
+  if (schema.anyOf) return schema.anyOf;
+  const forms = schema.properties.data.anyOf;
+  return forms.map((data) => ({ title: 'message', properties: { data }, examples: [{ data: data.const ?? data.examples[0] }] }));
 }
 
 function frame(event) {

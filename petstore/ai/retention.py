@@ -1,0 +1,48 @@
+"""What is kept of runs, and for how long: those past retention are forgotten, and at once all of an account that was closed.
+
+Nothing of what somebody asked or was told outlives that. Must not know what a generation does.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from petstore.ai.production import Meter, stopped
+from petstore.ai.run import Run, RunStatus, run_from, runs
+from petstore.shop import Shop
+from petstore.sse import EventLog, Transaction
+
+CLOSED = "the account was closed"
+
+BATCH = 100
+"""Runs that are forgotten with one statement, and of the old ones with one transaction, so that nobody waits for it."""
+
+
+def forget_old(log: EventLog, transaction: Transaction, before: int) -> None:
+    """Forget some of the runs that were begun before this moment and have ended."""
+    old = select(runs).where(runs.c.status != RunStatus.RUNNING, runs.c.created_at < before).limit(BATCH)
+    _forget(log, transaction, [run_from(row) for row in transaction.connection.execute(old)])
+
+
+def forget_customer(shop: Shop, customer_id: str, meter: Meter) -> None:
+    """Forget all runs of a customer whose account is closed, and stop those that go on."""
+
+    def forget(transaction: Transaction) -> None:
+        theirs = select(runs).filter_by(tenant=shop.tenant, customer_id=customer_id)
+        found = [run_from(row) for row in transaction.connection.execute(theirs)]
+        for at in range(0, len(found), BATCH):
+            _forget(shop.log, transaction, found[at : at + BATCH])
+        # The word to those who still listen, on whatever worker; it quotes nobody. Whoever makes the run looks up at it, and
+        # finds the run gone.
+        for run in found:
+            if run.status is RunStatus.RUNNING:
+                transaction.append([stopped(run, run.engine, run.made, CLOSED)])
+                meter.run_ended(run.kind, RunStatus.STOPPED, run.engine)
+
+    shop.write(forget)
+
+
+def _forget(log: EventLog, transaction: Transaction, found: Sequence[Run]) -> None:
+    if found:
+        log.forget(transaction, [run.topic for run in found])
+        transaction.connection.execute(runs.delete().where(runs.c.id.in_([run.id for run in found])))
