@@ -113,9 +113,19 @@ def wrong(answer: Numbers) -> int:
     return sum(int(answer[kind]) for kind in kinds) + int(answer["requests"] - answer["accepted"])
 
 
-def churn(session: Session, seconds: float, parallel: int = 32) -> Numbers:
-    """Connect, read the first event and close, `parallel` at a time."""
-    return _visits(session.load.churn(parallel, seconds, 1, session.server.hello()), "churn")
+def churn(session: Session, seconds: float, settle_s: float, parallel: int = 32) -> Numbers:
+    """Connect, read the first event and close, `parallel` at a time; then wait until the server has let go of them all.
+
+    A server that learns only from a heartbeat's failure who has left pays for the end of a visit later, if anybody looks.
+    """
+    path, before = session.server.hello(), session.process.cpu_s()
+    answer = session.load.churn(parallel, seconds, 1, path)
+    numbers = _visits(answer, "churn")
+    visits, grown = max(1, answer["visit"]["count"]), session.process.memory_kib() - session.bare_kib
+    if settle_s:
+        time.sleep(settle_s)
+        numbers |= {"churn_cpu_us": 1e6 * (session.process.cpu_s() - before) / visits, "churn_grown_mib": grown / 1024}
+    return numbers
 
 
 def short(session: Session, seconds: float) -> Numbers:

@@ -29,7 +29,10 @@ FILES = 12_000
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured. At each of `held` streams only memory, and over `idle_s` the cost of holding them."""
+    """How much is measured. At each of `held` streams only memory, and over `idle_s` the cost of holding them.
+
+    `settle_s` holds two heartbeats of everybody's: after the first one a client that has left refuses, at the second that is seen.
+    """
 
     quick: bool
     servers: tuple[str, ...]
@@ -41,6 +44,7 @@ class Plan:
     trial_s: float
     first_per_s: float
     visits_s: float
+    settle_s: float
     append_s: float
     growth: bool
     pets: tuple[int, ...]
@@ -48,7 +52,7 @@ class Plan:
     """Measure nothing but what has this circumstance: `streams`, `pets`, `workers` or `topics`."""
 
 
-QUICK = Plan(True, ("petstore", "nchan", "writer"), 1, (1000,), 3000, 15, 3, 1, 50_000, 0, 1, False, (10_000,))
+QUICK = Plan(True, ("petstore", "nchan", "writer"), 1, (1000,), 3000, 15, 3, 1, 50_000, 0, 0, 1, False, (10_000,))
 FULL = Plan(
     False,
     tuple(server.name for server in SERVERS),
@@ -60,6 +64,7 @@ FULL = Plan(
     3,
     25_000,
     5,
+    32,
     5,
     True,
     (1000, 10_000, 100_000),
@@ -90,7 +95,7 @@ def measure_held(kind: type[Server], plan: Plan) -> Numbers:
 def measure_visits(kind: type[Server], plan: Plan) -> Numbers:
     """Measure streams that come and go."""
     with session(kind, 100) as running:
-        return measures.churn(running, plan.visits_s) | measures.short(running, plan.visits_s)
+        return measures.short(running, plan.visits_s) | measures.churn(running, plan.visits_s, plan.settle_s)
 
 
 Job = tuple[str, dict[str, int], Callable[[], Numbers]]
