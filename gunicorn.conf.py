@@ -25,6 +25,9 @@ logger_class = ServerLogger
 worker_connections = places(settings) + spare(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 backlog = 4096
 
+# As much as it can take, and as nginx takes: the stream of twenty orders brings twenty signed tokens.
+limit_request_line = 8190
+
 # An idle connection holds a stopping worker for this long, and nginx lets go of one before we do (deploy/nginx.conf).
 keepalive = 2
 graceful_timeout = 10

@@ -16,6 +16,8 @@ from tests.live.shop import (
     FLUFFY,
     INVENTORY,
     RECOMMENDATIONS,
+    ask,
+    authorization,
     cancel,
     change,
     change_many,
@@ -192,6 +194,16 @@ def test_one_connection_carries_several_topics_and_each_event_names_its_own(shop
 def stock_changes(told: list[tuple[str, Any]]) -> list[Any]:
     """Return the data of the stock changes among events."""
     return [data for type, data in told if type == "stock-change"]
+
+
+def test_one_connection_carries_as_many_orders_as_it_may_with_what_opens_each_of_them(shop: Server):
+    customer = authorization("019b402b-c12c-7d04-905c-4b5f32bfd572")
+    orders = [ask(shop, "POST", "/v1/orders", {"petId": BUDDY}, customer).json() for _ in range(20)]
+    target = topics(*orders)
+    assert len(target) > 4094, "more than gunicorn takes by itself"
+    for order in orders:
+        assert ask(shop, "DELETE", order["links"]["self"], headers=customer).status == 204
+    assert {event.json()["topic"] for event in read(shop, target)} == {f"orders/{order['id']}" for order in orders}
 
 
 def test_one_connection_goes_on_after_one_of_its_topics_has_ended_and_ends_with_the_last_of_them(shop: Server):
