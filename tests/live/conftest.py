@@ -21,7 +21,7 @@ from tests.live.browser import browser
 from tests.live.server import Server
 from tests.live.shop import BUDDY, FLUFFY, change_many
 
-collect_ignore = [] if browser() else ["test_page.py"]
+collect_ignore = [] if browser() else ["test_docs.py", "test_page.py"]
 
 Start = Callable[..., Server]
 Behind = Callable[..., tuple[Server, ModelServer]]

@@ -5,13 +5,9 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
-
-from tests.live.browser import browser, load
+from tests.live.browser import load
 from tests.live.server import Server
 from tests.live.shop import get
-
-pytestmark = pytest.mark.skipif(browser() is None, reason="the page is shown by Chromium, or a browser that is made of it")
 
 
 def test_the_page_shows_every_operation_and_every_event_and_asks_nobody_but_us(shop: Server, tmp_path: Path):
