@@ -17,7 +17,7 @@ from petstore.api.chat_body import ChatRequest
 from petstore.api.chat_data import ChatChunk, ChatCompletion, ChatError, ModelInfo, ModelList
 from petstore.api.chat_wire import Completion
 from petstore.api.error import RunFailed
-from petstore.api.event_stream import admit_stream, stream_response, wait_for_end
+from petstore.api.event_stream import admit_stream, place_to_wait, stream_response, wait_for_end
 from petstore.api.idempotency import IDEMPOTENCY_KEY, run_key
 from petstore.api.operation import Answer, Chunks, Operation
 from petstore.api.parameter import Header, Path
@@ -73,26 +73,16 @@ def create_completion(body: ChatRequest) -> Response:
     """
     customer_id = own_chat()
     engine, key = engine_of(body.model), run_key()
-    holders = admit_stream(customer_id, says_goodbye=False) if body.stream else ()
-    parts = services()
-    run = parts.runs.start(
-        requested_shop(),
-        RunKind.CHAT,
-        request_for(body.question(), body.model),
-        customer_id,
-        key=key,
-        engine=engine,
-        # Who can't come back to an answer isn't waited for.
-        lease_s=None if key else 0.0,
-        watched=True,
-    )
-    parts.runs.rejoin(run)
-    completion = _completion(run, body)
     if body.stream:
-        selection = Selection((run.topic,), Form(dialect=completion))
+        holders = admit_stream(customer_id, says_goodbye=False)
+        run = _start(body, customer_id, engine, key)
+        selection = Selection((run.topic,), Form(dialect=_completion(run, body)))
         response = stream_response(selection, Opening(run.beginning), lambda _: run_links(run)["self"], holders)
     else:
-        response = _whole(run, completion, wait_for_end(run.topic, TIMEOUT_S))
+        with place_to_wait(customer_id):
+            run = _start(body, customer_id, engine, key)
+            events = wait_for_end(run.topic, TIMEOUT_S)
+        response = _whole(run, _completion(run, body), events)
     response.headers["Link"] = f'<{run_links(run)["self"]}>; rel="monitor"'
     return response
 
@@ -139,6 +129,23 @@ def _add_error(response: Response) -> Response:
         problem["error"] = {"message": message, "type": kind, "param": first.get("field"), "code": code}
         response.set_data(json.dumps(problem) + "\n")
     return response
+
+
+def _start(body: ChatRequest, customer_id: str | None, engine: str | None, key: str | None) -> Run:
+    runs = services().runs
+    run = runs.start(
+        requested_shop(),
+        RunKind.CHAT,
+        request_for(body.question(), body.model),
+        customer_id,
+        key=key,
+        engine=engine,
+        # Who can't come back to an answer isn't waited for.
+        lease_s=None if key else 0.0,
+        watched=True,
+    )
+    runs.rejoin(run)
+    return run
 
 
 def _completion(run: Run, body: ChatRequest) -> Completion:

@@ -17,6 +17,7 @@ from petstore.api.event_stream import (
     accept_event_stream,
     admit_stream,
     head_response,
+    place_to_wait,
     requested_form,
     stream_answers,
     stream_response,
@@ -99,8 +100,10 @@ def stream_recommendations(query: RecommendationsStreamQuery) -> Response:
 )
 def get_recommendations(query: RecommendationsQuery) -> Response:
     """List recommendations, all at once."""
-    run = services().runs.join(requested_shop(), own_recommendations(query.user_id))
-    events = wait_for_end(run.topic, TIMEOUT_S)
+    own_recommendations(query.user_id)
+    with place_to_wait(query.user_id):
+        run = services().runs.join(requested_shop(), query.user_id)
+        events = wait_for_end(run.topic, TIMEOUT_S)
     end = events[-1].value() if events and events[-1].type == COMPLETE else None
     if end is None or "status" in end:
         raise RunFailed(run.id, retryable=True)

@@ -56,11 +56,9 @@ class Vocabulary:
 
 def find_vocabulary(shop: Shop, connection: Connection) -> Vocabulary:
     """Return the words by which the pets of a shop are called, for sale or not."""
-    names, breeds, colours = (
-        connection.execute(select(func.lower(column)).where(*present(shop)).distinct()).scalars().all()
-        for column in (pets.c.name, pets.c.breed, pets.c.color)
-    )
-    return Vocabulary(frozenset(names), "\n".join([*breeds, *colours]))
+    columns = [func.lower(column) for column in (pets.c.name, pets.c.breed, pets.c.color)]
+    found = connection.execute(select(*columns).where(*present(shop)).distinct()).all()
+    return Vocabulary(frozenset(row[0] for row in found), "\n".join({text for row in found for text in row[1:]}))
 
 
 def find_matches(shop: Shop, connection: Connection, wishes: Wishes, limit: int) -> list[Pet]:

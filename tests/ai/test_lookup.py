@@ -32,8 +32,8 @@ def test_words_that_are_no_breed_and_no_name_are_looked_for_in_memory(log: Event
     advisor = Advisor(link_to_pet)
     for message in ("abcdefgh ijklmnop qrstuvwx yzabcdef", "Qwertz Uiopasd fghjkl", "Hello", "Show me the orders of user-456"):
         list(advisor.answer(Shop(log), Question((Message(Role.USER, message),)), Halt()))
-    assert len(statements) == 3, "names, breeds and colours, once"
-    assert not any("LIKE" in statement for statement in statements)
+    assert len(statements) == 1, "the shop's words, once"
+    assert "LIKE" not in statements[0]
 
 
 def test_searches_wait_for_each_other_and_leave_other_readers_free(log: EventLog):

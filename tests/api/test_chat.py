@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +12,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from petstore.sse import Decoder
-from tests.ai.model_server import ModelServer, say
-from tests.api.conftest import CUSTOMER, signed_in
+from tests.ai.model_server import ModelServer, Silence, say
+from tests.api.conftest import CUSTOMER, STAFF, signed_in
 
 CHAT = "/v1/chat/completions"
 QUESTION = {"messages": [{"role": "user", "content": "a quiet cat for a flat with a child"}]}
@@ -217,3 +218,40 @@ def test_a_model_answers_where_one_is_named_and_the_embedded_one_for_turbo(make_
         turbo = client.post(CHAT, json=QUESTION | {"model": "pet-advisor-turbo"}).get_json()
         assert "From what is in stock" in turbo["choices"][0]["message"]["content"]
         assert len(server.calls) == 2
+
+
+def test_who_waits_for_a_whole_answer_has_a_place_like_a_stream_s_and_gives_it_back(make_app: Callable[..., Flask]):
+    with ModelServer(say("Wait", Silence())) as server:
+        app = make_app(llm_model="test", llm_base_url=server.url, max_streams=2, llm_silence_s=30)
+        admission = app.extensions["petstore"].admission
+        waiting = [
+            threading.Thread(target=signed_in(app, CUSTOMER).post, args=(CHAT,), kwargs={"json": QUESTION}) for _ in range(2)
+        ]
+        for thread in waiting:
+            thread.start()
+        server.wait_for_calls(2)
+        client = signed_in(app, CUSTOMER)
+        for body in (QUESTION, QUESTION | {"stream": True}):
+            refused = client.post(CHAT, json=body)
+            assert refused.status_code == 503
+            assert int(refused.headers["Retry-After"]) > 0
+            assert refused.get_json()["error"]["type"] == "server_error"
+        assert client.get(f"/v1/pets/recommendations?userId={CUSTOMER}").status_code == 503
+        assert len(server.calls) == 2, "nothing is paid for that nobody could wait for"
+        app.extensions["petstore"].feed.drain()
+        for thread in waiting:
+            thread.join()
+        assert admission.open == 0
+        assert client.post(CHAT, json=QUESTION | {"model": "pet-advisor-turbo"}).status_code == 200
+
+
+def test_one_customer_s_waiting_answers_are_limited_too(make_app: Callable[..., Flask]):
+    app = make_app(max_streams_per_client=1)
+    client = signed_in(app, CUSTOMER)
+    admission = app.extensions["petstore"].admission
+    admission.take([f"user {CUSTOMER}"])
+    assert client.post(CHAT, json=QUESTION).status_code == 503
+    assert client.post(CHAT, json=QUESTION | {"model": "gpt-5"}).status_code == 404
+    assert signed_in(app, STAFF).post(CHAT, json=QUESTION).status_code == 200
+    admission.give_back([f"user {CUSTOMER}"])
+    assert client.post(CHAT, json=QUESTION).status_code == 200
