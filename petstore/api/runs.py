@@ -11,7 +11,7 @@ from petstore.ai import DELTA, PROGRESS, RECOMMENDATION, Question, Run, RunKind,
 from petstore.api.access import own_chat, own_recommendations, own_run, run_links
 from petstore.api.body import Body, CustomerId
 from petstore.api.chat import engine_of, text_of
-from petstore.api.chat_body import DEFAULT_TOKENS, Messages, Temperature, Tokens
+from petstore.api.chat_body import DEFAULT_TOKENS, MAX_CHAT_BODY, Messages, Temperature, Tokens
 from petstore.api.event_data import (
     ChatComplete,
     Delta,
@@ -87,6 +87,8 @@ class NewRun(Body):
     model_config = ConfigDict(
         json_schema_extra={"anyOf": _KINDS, "examples": [{"kind": "RECOMMENDATIONS", "userId": "user-456", "limit": 3}]},
     )
+
+    max_bytes = MAX_CHAT_BODY
 
     kind: Literal["RECOMMENDATIONS", "CHAT"]
     user_id: CustomerId | None = None

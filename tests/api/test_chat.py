@@ -142,6 +142,8 @@ def test_a_conversation_with_answers_as_clients_send_them_back_is_understood(cli
         ({"maxTokens": -1}, 422, "maxTokens", "out_of_range"),
         ({"max_tokens": 1.5}, 422, "max_tokens", None),
         ({"temperature": 2.1}, 422, "temperature", "out_of_range"),
+        ({"temperature": 10**400}, 422, "temperature", None),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}] * 51}] * 10}, 422, "messages", "out_of_range"),
         ({"n": 2}, 422, "n", None),
         ({"tools": []}, 422, "tools", "unknown_field"),
         ({"stream": "yes"}, 422, "stream", "invalid_type"),
@@ -166,6 +168,14 @@ def test_a_bad_request_is_a_problem_that_openai_s_clients_understand_too(
     if code:
         assert problem["error"]["code"] == code
     assert state() == before
+
+
+def test_a_body_that_is_nothing_but_wrong_is_not_searched_for_all_that_is_wrong(client: FlaskClient):
+    for message in ({"role": "user", "content": [{"a": 1, "b": 2}] * 100}, {"role": "robot", "content": 1}):
+        few = client.post(CHAT, json={"messages": [message] * 5}).get_json()["errors"]
+        assert len(few) <= 5, "of one part"
+        assert few[0]["field"].startswith("messages.0.")
+    assert client.post(CHAT, json=QUESTION | {"metadata": "x" * 600_000}).status_code == 413
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"messages": ' + b"[" * 500 + b"]" * 500 + b"}", b"\xff"])

@@ -103,6 +103,7 @@ def test_a_run_s_topic_is_one_for_the_stream_of_many(client: FlaskClient):
         (RECOMMENDATIONS | {"limit": 51}, "limit"),
         (CHAT | {"messages": []}, "messages"),
         (CHAT | {"maxTokens": 0}, "maxTokens"),
+        (CHAT | {"temperature": 10**400}, "temperature"),
         (CHAT | {"messages": [{"role": "user", "content": "x" * 200_000}]}, "messages"),
     ],
 )
