@@ -23,6 +23,9 @@ SWEEP_S = 2.5
 FORGET_S = 60.0
 """How often runs past retention are looked for, at most."""
 
+SLICE = 100
+"""Runs forgotten in one transaction: a writer must not wait long behind it."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -46,8 +49,9 @@ class Sweep:
                 self._runs.go_on(run)
             return 0.0
         if time.monotonic() > self._forget_at:
+            if self._log.write(self._forget_old) == SLICE:
+                return 0.0
             self._forget_at = time.monotonic() + self._forget_s
-            self._log.write(self._forget_old)
         return SWEEP_S
 
     def _adopt(self, transaction: Transaction) -> Run | None:
@@ -65,13 +69,14 @@ class Sweep:
         transaction.connection.execute(claim.values(holder=self._runs.holder, expires_at=producer_expiry()))
         return run
 
-    def _forget_old(self, transaction: Transaction) -> None:
+    def _forget_old(self, transaction: Transaction) -> int:
         before = now() - int(self._retention_s * 1e6)
-        old = select(runs).where(runs.c.status != RunStatus.RUNNING, runs.c.created_at < before).limit(100)
+        old = select(runs).where(runs.c.status != RunStatus.RUNNING, runs.c.created_at < before).limit(SLICE)
         found = [run_from(row) for row in transaction.connection.execute(old)]
         if found:
             self._log.forget(transaction, [run.topic for run in found])
             transaction.connection.execute(runs.delete().where(runs.c.id.in_([run.id for run in found])))
+        return len(found)
 
 
 def _abandoned() -> Select[tuple[object, ...]]:

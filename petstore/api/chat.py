@@ -69,7 +69,7 @@ def create_completion(body: ChatRequest) -> Response:
 
     As OpenAI's clients do: whole, or with `stream` in chunks, whose last one is `[DONE]`. A bearer token goes where they have
     their API key; only the demo also answers those who bring none. Who comes back with the same `Idempotency-Key` gets the same
-    answer, and nothing is generated twice.
+    answer, and nothing is generated twice; only one that failed is tried anew.
     """
     customer_id = own_chat()
     engine, key = engine_of(body.model), run_key()
