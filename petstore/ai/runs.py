@@ -10,6 +10,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, insert, update
@@ -194,7 +195,7 @@ class Runs:
         production.begun(status)
         if status is RunStatus.RUNNING:
             threading.Thread(target=self._make, args=(production,), name=f"run {run.id}", daemon=True).start()
-        return run
+        return replace(run, status=status, made=production.made)
 
     def _insert(
         self,

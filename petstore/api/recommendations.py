@@ -12,7 +12,7 @@ from petstore.ai import PROGRESS, RECOMMENDATION, Run, RunKind, RunStatus
 from petstore.api.access import brought_token, own_recommendations
 from petstore.api.bearer import Scope
 from petstore.api.error import RunFailed
-from petstore.api.event_data import Engine, EventId, Progress, Recommendation, RunComplete, RunStopped
+from petstore.api.event_data import Engine, EventId, Failure, Progress, Recommendation, RunComplete, RunStopped
 from petstore.api.event_stream import (
     accept_event_stream,
     admit_stream,
@@ -30,7 +30,7 @@ from petstore.api.resume import LAST_EVENT_ID, StreamQuery, requested
 from petstore.api.services import services
 from petstore.api.tenant import requested_shop
 from petstore.api.wire import Representation, respond
-from petstore.sse import COMPLETE, Gap, Opening, Requested, Selection, open_at
+from petstore.sse import COMPLETE, ERROR, Gap, Opening, Requested, Selection, open_at
 
 blueprint = Blueprint("recommendations", __name__, url_prefix="/v1/pets/recommendations")
 
@@ -65,7 +65,7 @@ class Recommendations(Representation):
     query=RecommendationsStreamQuery,
     headers=[LAST_EVENT_ID],
     answers=stream_answers(
-        {RECOMMENDATION: (Recommendation,), PROGRESS: (Progress,), COMPLETE: (RunComplete, RunStopped)},
+        {RECOMMENDATION: (Recommendation,), PROGRESS: (Progress,), COMPLETE: (RunComplete, RunStopped), ERROR: (Failure,)},
     ),
     problems=[404, 406],
     scopes=[Scope.READ_USER],

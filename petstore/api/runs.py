@@ -41,7 +41,7 @@ from petstore.api.services import services
 from petstore.api.tenant import requested_shop
 from petstore.api.wire import Moment, Representation, Uri, no_content, respond
 from petstore.shop import to_datetime
-from petstore.sse import COMPLETE, Event, Selection
+from petstore.sse import COMPLETE, ERROR, Event, Selection
 
 blueprint = Blueprint("runs", __name__, url_prefix="/v1/runs")
 
@@ -57,6 +57,7 @@ RUN_EVENTS: Events = {
     DELTA: (Delta,),
     PROGRESS: (Progress,),
     COMPLETE: (RunComplete, ChatComplete, RunStopped),
+    ERROR: (Failure,),
 }
 
 _KINDS: list[Any] = [
@@ -178,13 +179,13 @@ class RunRepresentation(Representation):
 def start(body: NewRun) -> Response:
     """Start a run.
 
-    Or find the one that the same `Idempotency-Key` has started, unless that one has failed. One for a customer needs that one's bearer token, one of chat
-    any with the scope `chat:write`; in the demo, its own customers' recommendations and chat need none.
+    Or find the one that the same `Idempotency-Key` has started, unless that one has failed. One for a customer needs that one's
+    bearer token, one of chat any with the scope `chat:write`; in the demo, its own customers' recommendations and chat need none.
     """
     engine = engine_of(body.model) if body.model is not None else None
     customer_id = own_chat() if body.user_id is None else own_recommendations(body.user_id)
     run = services().runs.start(requested_shop(), RunKind(body.kind), body.request(), customer_id, key=run_key(), engine=engine)
-    shown = RunRepresentation.of(run, [])
+    shown = _show(run)
     return respond(shown, 201, {"Location": shown.links.self})
 
 
@@ -192,8 +193,7 @@ def start(body: NewRun) -> Response:
 @Operation("getRun", path=RunPath, answers={200: RunRepresentation}, problems=[404], guests=True, linked=True)
 def get_one(run_id: str) -> Response:
     """Show a run with all that it has made so far."""
-    run = _find(run_id)
-    return respond(RunRepresentation.of(run, services().log.read([run.topic], 0, PAGE)))
+    return respond(_show(_find(run_id)))
 
 
 @blueprint.get("/<run_id>/stream")
@@ -232,6 +232,13 @@ def stop(run_id: str) -> Response:
     """
     services().runs.stop(_find(run_id, change=True).id)
     return no_content()
+
+
+def _show(run: Run) -> RunRepresentation:
+    events = services().log.read([run.topic], 0, PAGE)
+    if run.status is RunStatus.RUNNING and events and events[-1].ends:
+        run = services().runs.get(run.id)  # It has ended since it was read.
+    return RunRepresentation.of(run, events)
 
 
 def _find(run_id: str, *, change: bool = False) -> Run:
