@@ -6,9 +6,8 @@ A completion is a run; here it's only shown in another shape. Parse, one call, r
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from flask import Blueprint, Response, json, jsonify, url_for
+from flask import Blueprint, Response, json, jsonify, request, url_for
 from pydantic import Field
-from werkzeug.exceptions import NotFound
 
 from petstore.ai import DELTA, EMBEDDED, Run, RunKind, request_for
 from petstore.api.access import own_chat, run_links
@@ -16,7 +15,7 @@ from petstore.api.bearer import Scope
 from petstore.api.chat_body import ChatRequest
 from petstore.api.chat_data import ChatChunk, ChatCompletion, ChatError, ModelInfo, ModelList
 from petstore.api.chat_wire import Completion
-from petstore.api.error import RunFailed
+from petstore.api.error import ModelNotFound, RunFailed
 from petstore.api.event_stream import admit_stream, place_to_wait, stream_response, wait_for_end
 from petstore.api.idempotency import IDEMPOTENCY_KEY, run_key
 from petstore.api.operation import Answer, Chunks, Operation
@@ -38,6 +37,9 @@ MODELS: Mapping[str, str | None] = {
 
 RELEASED = 1_767_225_600
 """When our models came into the world, since every model has to say that: 2026-01-01."""
+
+_PATHS = ("/v1/chat/", "/v1/models")
+"""Where OpenAI's clients go."""
 
 TIMEOUT_S = 150.0
 """How long a client waits for a whole answer at the most."""
@@ -106,9 +108,9 @@ def get_model(name: str) -> Response:
 
 
 def engine_of(model: str) -> str | None:
-    """Return the engine that a model stands for; None is the one that is configured. Raises NotFound."""
+    """Return the engine that a model stands for; None is the one that is configured. Raises ModelNotFound."""
     if model not in MODELS:
-        raise NotFound(f"there is no such model; there are {', '.join(MODELS)}")
+        raise ModelNotFound(tuple(MODELS))
     return MODELS[model]
 
 
@@ -117,16 +119,18 @@ def text_of(events: list[Event]) -> str:
     return "".join(event.value()["content"] for event in events if event.type == DELTA)
 
 
-@blueprint.after_request
+@blueprint.after_app_request
 def _add_error(response: Response) -> Response:
-    """Give problems the member `error`, by which OpenAI's clients tell what is wrong."""
-    if response.mimetype == CONTENT_TYPE:
+    """Give problems the member `error`, by which OpenAI's clients tell what is wrong.
+
+    Of the whole application, by their paths: what no view has taken, such as another method, is of no blueprint.
+    """
+    if response.status_code >= 400 and request.path.startswith(_PATHS) and response.mimetype == CONTENT_TYPE:
         problem: dict[str, Any] = json.loads(response.get_data())
         first = problem.get("errors", [{}])[0]
-        code = "model_not_found" if problem["status"] == 404 else first.get("code")
         kind = "server_error" if problem["status"] >= 500 else "invalid_request_error"
         message = ": ".join(filter(None, (first.get("field"), first.get("message")))) or problem.get("detail", problem["title"])
-        problem["error"] = {"message": message, "type": kind, "param": first.get("field"), "code": code}
+        problem["error"] = {"message": message, "type": kind, "param": first.get("field"), "code": first.get("code")}
         response.set_data(json.dumps(problem) + "\n")
     return response
 

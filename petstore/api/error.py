@@ -9,7 +9,7 @@ from typing import Literal, Self
 
 from petstore.sse import Error
 
-Code = Literal["required_field", "invalid_format", "invalid_type", "out_of_range", "unknown_field"]
+Code = Literal["required_field", "invalid_format", "invalid_type", "out_of_range", "unknown_field", "model_not_found"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,14 @@ class PreconditionFailed(Error):
     def __init__(self, etag: str) -> None:
         super().__init__(f"the resource has changed: its ETag is {etag}")
         self.etag = etag
+
+
+class ModelNotFound(Error):
+    """There is no model of that name to chat with. `models` are the names that there are."""
+
+    def __init__(self, models: Sequence[str]) -> None:
+        super().__init__(f"there is no such model; there are {', '.join(models)}")
+        self.models = tuple(models)
 
 
 class RunFailed(Error):

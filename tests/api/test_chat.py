@@ -129,7 +129,7 @@ def test_a_conversation_with_answers_as_clients_send_them_back_is_understood(cli
 @pytest.mark.parametrize(
     ("change", "status", "param", "code"),
     [
-        ({"model": "gpt-5"}, 404, None, "model_not_found"),
+        ({"model": "gpt-5"}, 404, "model", "model_not_found"),
         ({"messages": []}, 422, "messages", "out_of_range"),
         ({"messages": [{"role": "user", "content": "x" * 200_000}]}, 422, "messages", "out_of_range"),
         ({"messages": [{"role": "user", "content": "x" * 500}] * 100}, 422, "messages", "out_of_range"),
@@ -193,6 +193,15 @@ def test_the_models_are_listed_and_shown(client: FlaskClient):
     missing = client.get("/v1/models/gpt-5")
     assert missing.status_code == 404
     assert missing.get_json()["error"]["code"] == "model_not_found"
+    for said in (missing.get_json()["detail"], missing.get_json()["error"]["message"]):
+        assert "pet-advisor-1" in said
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", CHAT, 405), ("PUT", "/v1/models", 405), ("GET", "/v1/chat/x", 404)])
+def test_what_no_view_takes_is_told_to_openai_s_clients_too(client: FlaskClient, method: str, path: str, status: int):
+    problem = client.open(path, method=method).get_json()
+    assert problem["status"] == status
+    assert problem["error"] == {"message": problem["detail"], "type": "invalid_request_error", "param": None, "code": None}
 
 
 def test_the_same_idempotency_key_gets_the_same_completion_whole_or_streamed(client: FlaskClient):
