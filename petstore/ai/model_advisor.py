@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from petstore.ai.engine import MODEL, Ending, Halt, Question, Source, Usage, count_prompt
 from petstore.ai.error import EngineFailed
+from petstore.ai.lookup import Lookup
 from petstore.ai.model import Model, Reply
 from petstore.ai.tools import Tools, describe_tools
 from petstore.shop import Pet, Shop
@@ -30,12 +31,13 @@ class ModelAdvisor:
     def __init__(self, model: Model, link: Callable[[Shop, str], str]) -> None:
         self._model = model
         self._link = link
+        self._lookup = Lookup()
 
     def answer(self, shop: Shop, question: Question, halt: Halt) -> Iterator[str | Ending]:
         messages: list[dict[str, Any]] = [{"role": "system", "content": INSTRUCTIONS.format(link=self._link(shop, "PET_ID"))}]
         messages += [{"role": message.role.value, "content": message.content} for message in question.messages]
         read = written = 0
-        tools_of_shop = Tools(shop)
+        tools_of_shop = Tools(shop, self._lookup)
         said: list[str] = []
         seen: dict[str, Pet] = {}
         for round_number in range(MAX_ROUNDS + 1):

@@ -13,14 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, insert, update
 
 from petstore.ai.engine import EMBEDDED
 from petstore.ai.error import RunNotFound
+from petstore.ai.finding import find_going_on, find_run, find_same, is_cut
 from petstore.ai.generation import Generate
 from petstore.ai.production import Meter, Production, stop
-from petstore.ai.run import Run, RunKind, RunStatus, id_in, now, producer_expiry, run_from, runs
-from petstore.shop import CustomerNotFound, KeyReused, Shop, find_customer, new_id
+from petstore.ai.run import Run, RunKind, RunStatus, id_in, now, producer_expiry, runs
+from petstore.shop import CustomerNotFound, Shop, find_customer, new_id
 from petstore.sse import Draft, EventLog, Feed, LogUnavailable, Selection, Transaction, close_own_loop
 
 DEFAULT_LIMIT = 10
@@ -35,14 +36,6 @@ PAGE = 10_000
 """Events of a run, and far more than any has."""
 
 # Built once: building a statement takes longer than SQLite takes for it.
-_BY_ID = select(runs).where(runs.c.id == bindparam("run"))
-_BY_KEY = select(runs).where(runs.c.key == bindparam("run_key"))
-_GOING_ON = select(runs).where(
-    runs.c.tenant == bindparam("tenant"),
-    runs.c.customer_id == bindparam("customer"),
-    runs.c.status == RunStatus.RUNNING,
-    runs.c.kind == RunKind.RECOMMENDATIONS,
-)
 _INSERT = insert(runs)
 
 logger = logging.getLogger(__name__)
@@ -104,12 +97,17 @@ class Runs:
     def find(self, topic: str) -> Run | None:
         """Return the run whose events are in `topic`, if there is one."""
         run_id = id_in(topic)
-        run = None if run_id is None else self._log.query(lambda connection: _find(connection, run_id))
+        run = None if run_id is None else self._log.query(lambda connection: find_run(connection, run_id))
         return run if run is not None and run.topic == topic else None
 
     def get(self, run_id: str) -> Run:
-        """Return the run. Raises RunNotFound."""
-        run = self._log.query(lambda connection: _find(connection, run_id))
+        """Return the run. Raises RunNotFound, also for one whose events retention has begun to remove."""
+
+        def find(connection: Connection) -> Run | None:
+            run = find_run(connection, run_id)
+            return None if run is None or is_cut(self._log, connection, run) else run
+
+        run = self._log.query(find)
         if run is None:
             raise RunNotFound(run_id)
         return run
@@ -139,7 +137,7 @@ class Runs:
         """End a run now, if it goes on: up to the call of a model, wherever that is made. Raises RunNotFound."""
 
         def end(transaction: Transaction) -> Run | None:
-            run = _find(transaction.connection, run_id)
+            run = find_run(transaction.connection, run_id)
             if run is None:
                 raise RunNotFound(run_id)
             if run.status is not RunStatus.RUNNING:
@@ -211,7 +209,7 @@ class Runs:
     ) -> Run | None:
         """Keep a new run with what it has made, unless there is one already: then that is returned."""
         run, connection = production.run, transaction.connection
-        found = _find_same(connection, run, key) if key is not None else _find_going_on(connection, run) if join else None
+        found = find_same(self._log, connection, run, key) if key is not None else find_going_on(connection, run) if join else None
         if found is not None:
             return found
         # Recommendations that are made already began with a look at the customer.
@@ -275,23 +273,3 @@ class Runs:
     def _slack(self) -> int:
         """Return for how long, besides the lease, whoever is there is believed to be."""
         return int(2e6 * self.touch_s)
-
-
-def _find(connection: Connection, run_id: str) -> Run | None:
-    row = connection.execute(_BY_ID, {"run": run_id}).first()
-    return None if row is None else run_from(row)
-
-
-def _find_same(connection: Connection, run: Run, key: str) -> Run | None:
-    row = connection.execute(_BY_KEY, {"run_key": key}).first()
-    if row is None:
-        return None
-    found = run_from(row)
-    if (found.kind, found.customer_id, found.request) != (run.kind, run.customer_id, run.request):
-        raise KeyReused(key)
-    return replace(found, replayed=True)
-
-
-def _find_going_on(connection: Connection, run: Run) -> Run | None:
-    rows = connection.execute(_GOING_ON, {"tenant": run.tenant, "customer": run.customer_id})
-    return next((run_from(row) for row in rows if row.request == run.request), None)

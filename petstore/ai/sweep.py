@@ -13,7 +13,7 @@ from sqlalchemy import Select, select, update
 
 from petstore.ai.engine import EMBEDDED
 from petstore.ai.production import UNAVAILABLE
-from petstore.ai.retention import forget_old
+from petstore.ai.retention import BATCH, forget_old
 from petstore.ai.run import Run, RunStatus, now, producer_expiry, run_from, runs
 from petstore.ai.runs import Runs
 from petstore.sse import ERROR, Draft, EventLog, Transaction
@@ -47,8 +47,9 @@ class Sweep:
                 self._runs.go_on(run)
             return 0.0
         if time.monotonic() > self._forget_at:
+            if self._log.write(self._forget_old) == BATCH:
+                return 0.0
             self._forget_at = time.monotonic() + self._forget_s
-            self._log.write(self._forget_old)
         return SWEEP_S
 
     def _adopt(self, transaction: Transaction) -> Run | None:
@@ -66,8 +67,8 @@ class Sweep:
         transaction.connection.execute(claim.values(holder=self._runs.holder, expires_at=producer_expiry()))
         return run
 
-    def _forget_old(self, transaction: Transaction) -> None:
-        forget_old(self._log, transaction, now() - int(self._retention_s * 1e6))
+    def _forget_old(self, transaction: Transaction) -> int:
+        return forget_old(self._log, transaction, now() - int(self._retention_s * 1e6))
 
 
 def _abandoned() -> Select[tuple[object, ...]]:

@@ -3,9 +3,24 @@
 import pytest
 from sqlalchemy import update
 
-from petstore.ai import EMBEDDED, MODEL, Message, Question, Role, Run, RunKind, Runs, RunStatus, Sweep, request_for
+from petstore.ai import (
+    EMBEDDED,
+    MODEL,
+    Message,
+    Question,
+    Role,
+    Run,
+    RunKind,
+    RunNotFound,
+    Runs,
+    RunStatus,
+    Sweep,
+    request_for,
+)
+from petstore.ai.run import now
 from petstore.ai.run import runs as runs_table
-from petstore.shop import Change, Shop, change_inventory
+from petstore.ai.sweep import SWEEP_S
+from petstore.shop import Change, KeyReused, Shop, change_inventory
 from petstore.sse import COMPLETE, ERROR, Event, EventLog
 from tests.ai.conftest import Count
 
@@ -101,3 +116,40 @@ def test_no_more_calls_of_a_model_are_paid_for_at_once_than_a_limit(log: EventLo
     run = runs.start(Shop(log), RunKind.CHAT, request_for(QUESTION, "pet-advisor-1"), engine=MODEL)
     assert runs.get(run.id).engine == EMBEDDED
     assert runs.get(run.id).status is RunStatus.COMPLETE
+
+
+def test_runs_past_retention_are_forgotten_without_a_pause_until_none_is_left(
+    log: EventLog, runs: Runs, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("petstore.ai.sweep.SLICE", 2)
+    topics = [runs.start(Shop(log), RunKind.CHAT, request_for(QUESTION, "pet-advisor-1")).topic for _ in range(5)]
+    sweep = Sweep(log, runs, 0.0)
+    assert [sweep.sweep() for _ in range(3)] == [0.0, 0.0, SWEEP_S]
+    assert log.read(topics, 0, 100) == []
+
+
+def test_a_run_that_retention_has_cut_is_not_shown_and_its_key_is_free(log: EventLog, runs: Runs):
+    asked, other = request_for(QUESTION, "pet-advisor-1"), request_for(QUESTION, "pet-advisor-turbo")
+    run = runs.start(Shop(log), RunKind.CHAT, asked, key="one")
+    assert runs.start(Shop(log), RunKind.CHAT, asked, key="one").id == run.id
+    while log.trim(now(), 1000):
+        pass
+    with pytest.raises(RunNotFound):
+        runs.get(run.id)
+    again = runs.start(Shop(log), RunKind.CHAT, other, key="one")
+    assert again.id != run.id
+    assert runs.get(again.id).status is RunStatus.COMPLETE
+
+
+def test_a_run_that_failed_gives_its_key_back(log: EventLog, runs: Runs):
+    asked = request_for(QUESTION, "pet-advisor-1")
+    run = runs.start(Shop(log), RunKind.CHAT, asked, key="one")
+    abandon(log, run, 1, engine=MODEL)
+    assert runs.start(Shop(log), RunKind.CHAT, asked, key="one").id == run.id
+    Sweep(log, runs, 3600).sweep()
+    assert runs.get(run.id).status is RunStatus.FAILED
+    with pytest.raises(KeyReused):
+        runs.start(Shop(log), RunKind.CHAT, request_for(QUESTION, "pet-advisor-turbo"), key="one")
+    again = runs.start(Shop(log), RunKind.CHAT, asked, key="one")
+    assert again.id != run.id
+    assert runs.start(Shop(log), RunKind.CHAT, asked, key="one").id == again.id
