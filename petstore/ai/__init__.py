@@ -1,11 +1,12 @@
 """Recommenders and advisors behind small interfaces, and runs: generations whose events outlive the connection that asked for them.
 
-- Runs: `run` is the row, `runs` starts, finds and stops, `production` makes one; `generation` is the boundary to what makes their
-  content, `recommending` and `chatting`. `audience` knows who is there, `keeper` notes it, `sweep` takes over, `retention` forgets.
+- Runs: `run` is the row, `runs` starts and stops, `finding` finds, `production` makes one; `generation` is the boundary to what makes
+  their content, `recommending` and `chatting`. `audience` knows who is there, `keeper` notes it, `sweep` takes over, `retention` forgets.
 - Recommendations: `recommender` is the boundary. `embedded_recommender` goes by `index` (`indexes`: one a tenant), which holds a
   `table` of `features` and what buyers have in common (`interest`); `taste` rates, `variety` picks, `reason` says why.
   `model_ranking` has a model rank.
-- Chat: `engine` is the boundary. `advisor` has rules: `understanding` reads, `advice` writes, `care` knows animals.
+- Chat: `engine` is the boundary. `advisor` has rules: `understanding` reads, `lookup` finds pets, `advice` writes, `care` knows
+  animals.
   `model_advisor` has a model, with `tools`.
 - `model` is a language model behind OpenAI's API, `reading` waits for it, `error` is what goes wrong.
 

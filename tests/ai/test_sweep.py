@@ -121,7 +121,8 @@ def test_no_more_calls_of_a_model_are_paid_for_at_once_than_a_limit(log: EventLo
 def test_runs_past_retention_are_forgotten_without_a_pause_until_none_is_left(
     log: EventLog, runs: Runs, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("petstore.ai.sweep.SLICE", 2)
+    for module in ("sweep", "retention"):
+        monkeypatch.setattr(f"petstore.ai.{module}.BATCH", 2)
     topics = [runs.start(Shop(log), RunKind.CHAT, request_for(QUESTION, "pet-advisor-1")).topic for _ in range(5)]
     sweep = Sweep(log, runs, 0.0)
     assert [sweep.sweep() for _ in range(3)] == [0.0, 0.0, SWEEP_S]
