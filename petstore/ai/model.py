@@ -17,6 +17,7 @@ import openai
 
 from petstore.ai.engine import MODEL, Halt, Usage, count_tokens
 from petstore.ai.error import EngineFailed
+from petstore.ai.model_bytes import ModelBytes
 
 CONNECT_S = 5.0
 """How long a server may take to answer the telephone."""
@@ -29,6 +30,10 @@ MAX_ARGUMENTS = 10_000
 
 MAX_CALLS = 8
 """Tools that a model may call at once."""
+
+CHARACTERS_A_TOKEN = 8
+BYTES_A_TOKEN = 2_000
+"""More than a token ever has on average, and than its event has on the wire. A server that knows no limit is cut off there."""
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +67,9 @@ class Model:
         # Made once: to read all certificates takes 20 ms, during which no stream of this worker would move.
         self._tls = ssl.create_default_context()
         self._limit = "max_tokens"
+        # The first client costs as much again, and what it's made of is imported only when it's first asked for.
+        with self._client(0) as client:
+            client.chat.completions  # noqa: B018
 
     def stream(
         self,
@@ -72,7 +80,7 @@ class Model:
         tools: Sequence[dict[str, Any]] = (),
     ) -> Generator[str, None, Reply]:
         """Yield the text as it comes, and return how it ended. Raises EngineFailed."""
-        call = _Call(self._client())
+        call = _Call(self._client(max_tokens))
         with halt.closing(call.close):
             try:
                 call.stream = self._open(call.client, messages, max_tokens, temperature, tools)
@@ -83,9 +91,14 @@ class Model:
                 said = str(error).replace(self._api_key, "***")
                 raise EngineFailed(MODEL, f"{type(error).__name__}: {said[:300]!r}") from error
 
-    def _client(self) -> openai.OpenAI:
+    def _client(self, max_tokens: int) -> openai.OpenAI:
+        def bound(response: Any) -> None:
+            response.stream = ModelBytes(response, BYTES_A_TOKEN * max_tokens + 1_000_000)
+
         timeout = openai.Timeout(self.silence_s, connect=min(CONNECT_S, self.silence_s))
-        http = openai.DefaultHttpxClient(verify=self._tls, timeout=timeout)
+        http = openai.DefaultHttpxClient(
+            verify=self._tls, timeout=timeout, headers={"Accept-Encoding": "identity"}, event_hooks={"response": [bound]}
+        )
         return openai.OpenAI(api_key=self._api_key, base_url=self._base_url, http_client=http, max_retries=0, timeout=timeout)
 
     def _open(
@@ -131,6 +144,7 @@ class _Call:
 def _follow(stream: Any, halt: Halt, max_tokens: int) -> Generator[str, None, Reply]:
     reply, calls, written = Reply(), dict[int, ToolCall](), 0
     until = time.monotonic() + CALL_S
+    room = CHARACTERS_A_TOKEN * max_tokens + 1_000
     ended = False
     for chunk in stream:
         if halt.requested or time.monotonic() > until:
@@ -143,12 +157,12 @@ def _follow(stream: Any, halt: Halt, max_tokens: int) -> Generator[str, None, Re
         _collect(calls, choice.delta.tool_calls or ())
         text = choice.delta.content
         if text:
+            text, room = text[:room], room - len(text)
             written += count_tokens(text)
-            # Twice the limit by our own count of tokens, which isn't the model's: a server that has no limit is cut off.
-            if written > 2 * max_tokens + 100:
+            yield text
+            if room <= 0:
                 reply.finish_reason, ended = "length", True
                 break
-            yield text
         if choice.finish_reason is not None:
             reply.finish_reason, ended = str(choice.finish_reason), True
     if not ended:

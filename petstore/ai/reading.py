@@ -20,6 +20,9 @@ TICK_S = 1.0
 PAUSE_S = 0.02
 """How long what comes is collected, at least, before more is handed over: nobody reads faster than this."""
 
+AHEAD = 1000
+"""How much may be read before it's handed over. Who sends more is left waiting."""
+
 T = TypeVar("T")
 
 
@@ -90,6 +93,8 @@ class Reading(Generic[T]):
         try:
             for item in self._items(self._halt):
                 self._queue.put(item)
+                while self._queue.qsize() >= AHEAD and not self._halt.requested:
+                    time.sleep(PAUSE_S)
         except Exception as caught:  # noqa: BLE001 (it is raised again, where it's waited for)
             error = caught
         finally:

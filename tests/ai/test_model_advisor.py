@@ -12,6 +12,7 @@ from app import link_to_pet
 from petstore.ai.engine import Ending, Halt, Message, Question, Role, Usage
 from petstore.ai.error import EngineFailed
 from petstore.ai.model_advisor import MAX_ROUNDS, ModelAdvisor
+from petstore.ai.model_bytes import MAX_EVENT
 from petstore.shop import Shop
 from petstore.sse import EventLog
 from tests.ai.conftest import Serve
@@ -140,12 +141,28 @@ def test_a_server_that_isn_t_there_is_the_same_error(log: EventLog, serve: Serve
         list(ModelAdvisor(model, link_to_pet).answer(Shop(log), HELLO, Halt()))
 
 
-def test_a_model_that_knows_no_limit_is_cut_off(log: EventLog, serve: Serve):
-    server, model = serve(say(*["word "] * 1000, Silence()))
+@pytest.mark.parametrize("piece", ["word ", "x" * 10_000, " " * 10_000])
+def test_a_model_that_knows_no_limit_is_cut_off(log: EventLog, serve: Serve, piece: str):
+    server, model = serve(say(*[piece] * 1000, Silence()))
     *pieces, ending = ModelAdvisor(model, link_to_pet).answer(Shop(log), HELLO, Halt())
     assert isinstance(ending, Ending)
     assert ending.finish_reason == "length"
-    assert len(pieces) <= 2 * HELLO.max_tokens + 100
+    assert sum(len(piece) for piece in pieces if isinstance(piece, str)) <= 8 * HELLO.max_tokens + 1_000
+    server.wait_until_hung_up()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"data: " + b"x" * MAX_EVENT,
+        b"data: x\n" * (MAX_EVENT // 8 + 1),
+        b": nothing yet\n\n" * 100_000,
+    ],
+)
+def test_no_more_is_read_of_a_server_than_an_answer_takes(log: EventLog, serve: Serve, data: bytes):
+    server, model = serve(say(Raw(data), Silence()))
+    with pytest.raises(EngineFailed, match="it sent too much"):
+        list(ModelAdvisor(model, link_to_pet).answer(Shop(log), HELLO, Halt()))
     server.wait_until_hung_up()
 
 

@@ -1,15 +1,18 @@
 """Runs outlive their connections, and end when they should: with a model that is paid by the call, on two workers."""
 
 import json
+import select
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
 
 from petstore.sse import Received
-from tests.ai.model_server import Silence, Step, Text, picks, say
+from tests.ai.model_server import Raw, Silence, Step, Text, picks, say
 from tests.live.client import Exchange
 from tests.live.conftest import Behind, Patient
 from tests.live.measure import metric
@@ -18,6 +21,7 @@ from tests.live.shop import CUSTOMER, JSON, ask, authorization, data
 from tests.live.shop import RECOMMENDATIONS as TO_RECOMMENDATIONS
 
 CHAT = {"kind": "CHAT", "messages": [{"role": "user", "content": "a quiet cat"}]}
+COMPLETIONS = "/v1/chat/completions"
 RECOMMENDATIONS = {"kind": "RECOMMENDATIONS", "userId": "user-456"}
 
 
@@ -146,6 +150,30 @@ def test_somebody_there_keeps_a_run_going_for_longer_than_its_lease(patient: Pat
     assert end["finishReason"] == "STOP"
 
 
+def test_a_model_that_sends_faster_than_it_is_read_leaves_others_their_turn(patient: Patient):
+    server, model = patient
+    chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "test"}
+    word = json.dumps(chunk | {"choices": [{"index": 0, "delta": {"content": "a b "}, "finish_reason": None}]})
+    model.follow(say(Raw(f"data: {word}\n\n".encode() * 8_000)))
+    (pid, *_) = server.worker_pids()
+    body = json.dumps({"messages": CHAT["messages"], "max_tokens": 1_500}).encode()
+    chat = Exchange(
+        server.address, COMPLETIONS, JSON | SIGNED_IN, method="POST", content=body, connection=server.connect(pid), wait=False
+    )
+    waits: list[float] = []
+    other = HTTPConnection(*server.address)
+    other.sock = server.connect(pid)
+    with chat, closing(other):
+        while not select.select([chat.socket], [], [], 0)[0]:
+            asked_at = time.monotonic()
+            other.request("GET", "/healthz")
+            assert other.getresponse().read()
+            waits.append(time.monotonic() - asked_at)
+        assert chat.read_head().json()["choices"][0]["finish_reason"] == "length"
+    print(f"the longest wait of {len(waits)}: {max(waits) * 1000:.0f} ms of {sum(waits) * 1000:.0f} ms")
+    assert max(waits) < sum(waits) / 4
+
+
 def test_what_a_model_says_to_nobody_is_counted(patient: Patient):
     server, model = patient
     model.follow(say("heard ", 1.0, *["unheard "] * 7, Silence()))
@@ -163,7 +191,7 @@ def test_the_same_idempotency_key_calls_the_model_once_whoever_comes_first(patie
     model.follow(say("Hello", 0.5))
     key = {"Idempotency-Key": "once"} | JSON | SIGNED_IN
     content = json.dumps({"messages": CHAT["messages"]}).encode()
-    asked = [Exchange(server.address, "/v1/chat/completions", key, method="POST", content=content, wait=False) for _ in range(8)]
+    asked = [Exchange(server.address, COMPLETIONS, key, method="POST", content=content, wait=False) for _ in range(8)]
     answers = [exchange.read_head().json() for exchange in asked]
     for exchange in asked:
         exchange.close()
