@@ -17,6 +17,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from petstore.ai.engine import EMBEDDED
 from petstore.ai.error import RunNotFound
 from petstore.ai.generation import Generate
+from petstore.ai.presence import Presence
 from petstore.ai.production import Meter, Production, stop
 from petstore.ai.run import Run, RunKind, RunStatus, id_in, now, producer_expiry, run_from, runs
 from petstore.shop import CustomerNotFound, KeyReused, Shop, find_customer, new_id
@@ -69,8 +70,7 @@ class Runs:
         self._engine = engine
         self.meter = meter
         self._lease = int(lease_s * 1e6)
-        self.touch_s = max(0.1, lease_s / 4)
-        """How often it's noted that somebody is there."""
+        self.presence = Presence(log, lease_s)
         self.holder = secrets.token_hex(16)
         self._making: dict[str, Production] = {}
 
@@ -91,13 +91,14 @@ class Runs:
         `watched` says that somebody is there already, who will be seen in the audience.
         """
         lease = self._lease if lease_s is None else int(lease_s * 1e6)
-        return self._begin(self._make_run(shop, kind, request, customer_id, engine, lease, watched), key, join=False)
+        run = self._make_run(shop, kind, request, customer_id, engine, lease, watched)
+        return self._begin(run, key, watched, join=False)
 
     def join(self, shop: Shop, customer_id: str) -> Run:
         """Return the run of recommendations that goes on for this customer, or start one. Raises as `start` does."""
         request = {"limit": DEFAULT_LIMIT}
         run = self._make_run(shop, RunKind.RECOMMENDATIONS, request, customer_id, None, self._lease, watched=True)
-        return self._begin(run, None, join=True)
+        return self._begin(run, None, watched=True, join=True)
 
     def find(self, topic: str) -> Run | None:
         """Return the run whose events are in `topic`, if there is one."""
@@ -113,22 +114,13 @@ class Runs:
         return run
 
     def rejoin(self, run: Run) -> None:
-        """Note that somebody is back, if the run goes on and waits for that."""
-        if run.status is RunStatus.RUNNING and run.watched_until <= now() + run.lease:
-            self.keep([run.id], [])
+        """Note that somebody is back, if the run goes on."""
+        self.presence.rejoin(run)
 
-    def keep(self, present: Sequence[str], left: Sequence[str]) -> None:
-        """Note that somebody is there to see the runs `present`, and that nobody is any more to see those of `left`."""
-        going_on = update(runs).where(runs.c.status == RunStatus.RUNNING)
-
-        def note(transaction: Transaction) -> None:
-            for ids, until in ((present, now() + self._slack()), (left, now())):
-                if ids:
-                    transaction.connection.execute(going_on.where(runs.c.id.in_(ids)).values(watched_until=runs.c.lease + until))
-
-        if present or left:
-            self._log.write(note)
-        for run_id in left:
+    def leave(self, run_ids: Sequence[str]) -> None:
+        """Note that nobody is here any more to see these runs: those that wait for nobody end at once. Raises LogUnavailable."""
+        self.presence.leave(run_ids)
+        for run_id in run_ids:
             production = self._making.get(run_id)
             if production is not None and not production.run.lease:
                 production.poke()
@@ -177,16 +169,16 @@ class Runs:
         watched: bool,
     ) -> Run:
         moment = now()
-        until = moment + lease + (self._slack() if watched else 0)
+        until = moment + lease + (self.presence.slack if watched else 0)
         made_by = EMBEDDED if len(self._making) >= MAX_CALLS else engine or self._engine
         return Run(new_id(), shop.tenant, kind, customer_id, request, made_by, RunStatus.RUNNING, 0, lease, until, moment)
 
-    def _begin(self, run: Run, key: str | None, *, join: bool) -> Run:
+    def _begin(self, run: Run, key: str | None, watched: bool, *, join: bool) -> Run:
         production = self._produce(run, self._generates[run.kind](run, ()))
         # What takes no time is kept together with the run. (A run that is found instead made it for nothing: that is rare.)
         drafts, status = production.first() if run.engine == EMBEDDED else ([], RunStatus.RUNNING)
         try:
-            found = self._log.write(lambda transaction: self._insert(transaction, production, key, join, drafts, status))
+            found = self._log.write(lambda transaction: self._insert(transaction, production, key, watched, join, drafts, status))
         except BaseException:
             production.close()
             raise
@@ -203,6 +195,7 @@ class Runs:
         transaction: Transaction,
         production: Production,
         key: str | None,
+        watched: bool,
         join: bool,
         drafts: Sequence[Draft],
         status: RunStatus,
@@ -211,6 +204,9 @@ class Runs:
         run, connection = production.run, transaction.connection
         found = _find_same(connection, run, key) if key is not None else _find_going_on(connection, run) if join else None
         if found is not None:
+            # At once: its lease may be about to end.
+            if watched:
+                self.presence.come(connection, found)
             return found
         if (
             run.customer_id is not None
@@ -235,6 +231,8 @@ class Runs:
             "created_at": run.created_at,
         }
         connection.execute(_INSERT, row)
+        if watched and status is RunStatus.RUNNING:
+            self.presence.come(connection, run)
         transaction.append(drafts)
         return None
 
@@ -271,10 +269,6 @@ class Runs:
             production.make()
         finally:
             self._feed.leave(subscription)
-
-    def _slack(self) -> int:
-        """Return for how long, besides the lease, whoever is there is believed to be."""
-        return int(2e6 * self.touch_s)
 
 
 def _find(connection: Connection, run_id: str) -> Run | None:

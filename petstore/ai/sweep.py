@@ -12,6 +12,7 @@ import time
 from sqlalchemy import Select, select, update
 
 from petstore.ai.engine import EMBEDDED
+from petstore.ai.presence import forget
 from petstore.ai.production import UNAVAILABLE
 from petstore.ai.run import Run, RunStatus, now, producer_expiry, run_from, runs
 from petstore.ai.runs import Runs
@@ -66,6 +67,7 @@ class Sweep:
         return run
 
     def _forget_old(self, transaction: Transaction) -> None:
+        forget(transaction.connection)
         before = now() - int(self._retention_s * 1e6)
         old = select(runs).where(runs.c.status != RunStatus.RUNNING, runs.c.created_at < before).limit(100)
         found = [run_from(row) for row in transaction.connection.execute(old)]

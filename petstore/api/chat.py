@@ -86,7 +86,6 @@ def create_completion(body: ChatRequest) -> Response:
         lease_s=None if key else 0.0,
         watched=True,
     )
-    parts.runs.rejoin(run)
     completion = _completion(run, body)
     if body.stream:
         selection = Selection((run.topic,), Form(dialect=completion))

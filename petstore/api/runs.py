@@ -191,6 +191,7 @@ def start(body: NewRun) -> Response:
 def get_one(run_id: str) -> Response:
     """Show a run with all that it has made so far."""
     run = _find(run_id)
+    services().runs.presence.look(run)
     return respond(RunRepresentation.of(run, services().log.read([run.topic], 0, PAGE)))
 
 
