@@ -7,6 +7,7 @@ Must not know what a generation does.
 """
 
 import logging
+import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -49,13 +50,18 @@ class Meter(Protocol):
         """A run has ended, made at last by `engine`."""
 
 
-class Production:
-    """The making of one run, by this process, which is `holder`."""
+def new_holder() -> str:
+    """Return a name that nobody else has."""
+    return secrets.token_hex(16)
 
-    def __init__(self, log: EventLog, meter: Meter, holder: str, run: Run, generation: Generation) -> None:
+
+class Production:
+    """The making of one run, as `holder`: by that name alone it's ours, in this process too."""
+
+    def __init__(self, log: EventLog, meter: Meter, run: Run, generation: Generation, holder: str | None = None) -> None:
         self._log = log
         self._meter = meter
-        self._holder = holder
+        self.holder = holder or new_holder()
         self.run = run
         self.made = run.made
         self._generation = generation
@@ -144,7 +150,7 @@ class Production:
         """Append. Returns the run's status, None where it isn't ours any more, and whether anybody is there."""
         values = {
             "run": self.run.id,
-            "holder_is": self._holder,
+            "holder_is": self.holder,
             "new_expires_at": producer_expiry(),
             "new_status": status,
             "new_made": self.made,

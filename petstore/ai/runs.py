@@ -7,27 +7,24 @@ Must not know HTTP, nor what a generation does.
 """
 
 import logging
-import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from petstore.ai.calls import Calls
 from petstore.ai.engine import EMBEDDED
 from petstore.ai.error import RunNotFound
 from petstore.ai.generation import Generate
 from petstore.ai.presence import Presence
 from petstore.ai.production import Meter, Production, stop
-from petstore.ai.run import Run, RunKind, RunStatus, id_in, now, producer_expiry, run_from, runs
+from petstore.ai.run import Run, RunKind, RunStatus, id_in, now, producer_expiry, row_from, run_from, runs
 from petstore.shop import CustomerNotFound, KeyReused, Shop, find_customer, new_id
 from petstore.sse import Draft, EventLog, Feed, LogUnavailable, Selection, Transaction, close_own_loop
 
 DEFAULT_LIMIT = 10
 """Recommendations of a run that asks for no number."""
-
-MAX_CALLS = 100
-"""Runs that one process has made by a model at once: each is paid for. The embedded engines make what comes on top of that."""
 
 DELETED = "it was deleted"
 
@@ -71,7 +68,7 @@ class Runs:
         self.meter = meter
         self._lease = int(lease_s * 1e6)
         self.presence = Presence(log, lease_s)
-        self.holder = secrets.token_hex(16)
+        self._calls = Calls()
         self._making: dict[str, Production] = {}
 
     def start(
@@ -143,20 +140,26 @@ class Runs:
 
     def hand_over(self) -> None:
         """Let go of all runs that this process makes, so that another one can go on with them at once. Raises LogUnavailable."""
-        mine = update(runs).filter_by(holder=self.holder, status=RunStatus.RUNNING).values(holder="", expires_at=0)
-        if self._making:
-            self._log.write(lambda transaction: transaction.connection.execute(mine))
-        for production in tuple(self._making.values()):
+        making = tuple(self._making.values())
+        ours = runs.c.holder.in_([production.holder for production in making]) & (runs.c.status == RunStatus.RUNNING)
+        if making:
+            free = update(runs).where(ours).values(holder="", expires_at=0)
+            self._log.write(lambda transaction: transaction.connection.execute(free))
+        for production in making:
             production.poke()
 
-    def go_on(self, run: Run) -> None:
-        """Make the rest of a run that somebody else began, and that is ours by now."""
+    def is_making(self, run_id: str) -> bool:
+        """Say whether this process is at it."""
+        return run_id in self._making
+
+    def go_on(self, run: Run, holder: str) -> None:
+        """Make the rest of a run that somebody else began, as `holder`, whose it is by now."""
         try:
             done = self._log.read([run.topic], 0, PAGE)
         except LogUnavailable as error:
             logger.warning("run %s rests until its lease expires: %s", run.id, error)
         else:
-            self._make(self._produce(run, self._generates[run.kind](run, done)))
+            self._make(Production(self._log, self.meter, run, self._generates[run.kind](run, done), holder))
 
     def _make_run(
         self,
@@ -170,25 +173,29 @@ class Runs:
     ) -> Run:
         moment = now()
         until = moment + lease + (self.presence.slack if watched else 0)
-        made_by = EMBEDDED if len(self._making) >= MAX_CALLS else engine or self._engine
+        made_by = engine or self._engine
+        # Here and now: whoever asks in the same moment finds the place taken.
+        if made_by != EMBEDDED and not self._calls.take((shop.tenant, customer_id)):
+            made_by = EMBEDDED
         return Run(new_id(), shop.tenant, kind, customer_id, request, made_by, RunStatus.RUNNING, 0, lease, until, moment)
 
     def _begin(self, run: Run, key: str | None, watched: bool, *, join: bool) -> Run:
-        production = self._produce(run, self._generates[run.kind](run, ()))
-        # What takes no time is kept together with the run. (A run that is found instead made it for nothing: that is rare.)
-        drafts, status = production.first() if run.engine == EMBEDDED else ([], RunStatus.RUNNING)
+        production = Production(self._log, self.meter, run, self._generates[run.kind](run, ()))
+        goes_on = False
         try:
+            # What takes no time is kept together with the run. (A run that is found instead made it for nothing: that is rare.)
+            drafts, status = production.first() if run.engine == EMBEDDED else ([], RunStatus.RUNNING)
             found = self._log.write(lambda transaction: self._insert(transaction, production, key, watched, join, drafts, status))
-        except BaseException:
-            production.close()
-            raise
-        if found is not None:
-            production.close()
-            return found
-        production.begun(status)
-        if status is RunStatus.RUNNING:
-            threading.Thread(target=self._make, args=(production,), name=f"run {run.id}", daemon=True).start()
-        return run
+            if found is None:
+                production.begun(status)
+                goes_on = status is RunStatus.RUNNING
+        finally:
+            if not goes_on:
+                production.close()
+                self._give_back(run)
+        if goes_on:
+            threading.Thread(target=self._make_begun, args=(production,), name=f"run {run.id}", daemon=True).start()
+        return found or run
 
     def _insert(
         self,
@@ -214,21 +221,12 @@ class Runs:
             and find_customer(Shop(self._log, run.tenant), connection, run.customer_id) is None
         ):
             raise CustomerNotFound(run.customer_id)
-        row = {
-            "id": run.id,
-            "tenant": run.tenant,
-            "kind": run.kind,
-            "customer_id": run.customer_id,
-            "request": dict(run.request),
+        row = row_from(run) | {
             "key": key,
-            "engine": run.engine,
             "status": status,
             "made": production.made,
-            "holder": self.holder,
+            "holder": production.holder,
             "expires_at": producer_expiry(),
-            "lease": run.lease,
-            "watched_until": run.watched_until,
-            "created_at": run.created_at,
         }
         connection.execute(_INSERT, row)
         if watched and status is RunStatus.RUNNING:
@@ -236,8 +234,15 @@ class Runs:
         transaction.append(drafts)
         return None
 
-    def _produce(self, run: Run, generation: Any) -> Production:
-        return Production(self._log, self.meter, self.holder, run, generation)
+    def _give_back(self, run: Run) -> None:
+        if run.engine != EMBEDDED:
+            self._calls.give_back((run.tenant, run.customer_id))
+
+    def _make_begun(self, production: Production) -> None:
+        try:
+            self._make(production)
+        finally:
+            self._give_back(production.run)
 
     def _make(self, production: Production) -> None:
         run = production.run
@@ -248,7 +253,7 @@ class Runs:
             else:
                 self._make_watched(production)
         finally:
-            del self._making[run.id]
+            self._making.pop(run.id, None)
             close_own_loop()
 
     def _make_watched(self, production: Production) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, update
 
 from petstore.ai import EMBEDDED, Audience, EmbeddedRecommender, Keeper, Recommending, Run, RunKind, Runs, RunStatus, Sweep
 from petstore.ai.presence import Presence, audiences
-from petstore.ai.run import now
+from petstore.ai.run import now, row_from
 from petstore.ai.run import runs as runs_table
 from petstore.api.metrics import Uncounted
 from petstore.shop import Shop, new_id
@@ -30,7 +30,7 @@ def begin(log: EventLog) -> Begin:
         until = now() + lease if watched_until is None else watched_until
         request = {"limit": 10}
         run = Run(new_id(), "", RunKind.RECOMMENDATIONS, "user-456", request, EMBEDDED, RunStatus.RUNNING, 0, lease, until, now())
-        row = {name: getattr(run, name) for name in Run.__dataclass_fields__} | {"holder": "another", "expires_at": now() + LEASE}
+        row = row_from(run) | {"holder": "another", "expires_at": now() + LEASE}
         log.write(lambda transaction: transaction.connection.execute(insert(runs_table).values(row)))
         return run
 
