@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from petstore.ai.engine import MODEL, Halt
 from petstore.ai.error import EngineFailed
@@ -19,6 +19,9 @@ TICK_S = 1.0
 
 PAUSE_S = 0.02
 """How long what comes is collected, at least, before more is handed over: nobody reads faster than this."""
+
+SHARE_S = 0.01
+"""The same for each reading that goes on in this process: what is handed over is written, and others want to write too."""
 
 AHEAD = 1000
 """How much may be read before it's handed over. Who sends more is left waiting."""
@@ -40,6 +43,8 @@ class _Poke:
 class Reading(Generic[T]):
     """Reads `items(halt)` as long as something comes at least every `silence_s` seconds."""
 
+    _under_way: ClassVar[set[object]] = set()
+
     def __init__(self, items: Callable[[Halt], Iterator[T]], silence_s: float) -> None:
         self._items = items
         self._silence_s = silence_s
@@ -57,6 +62,7 @@ class Reading(Generic[T]):
         """
         threading.Thread(target=self._read, name="reading", daemon=True).start()
         heard_at = time.monotonic()
+        self._under_way.add(self)
         try:
             while True:
                 batch, end = self._take(min(TICK_S, self._silence_s))
@@ -71,8 +77,9 @@ class Reading(Generic[T]):
                         raise end.error
                     return
                 if batch:
-                    time.sleep(PAUSE_S)
+                    time.sleep(max(PAUSE_S, SHARE_S * len(self._under_way)))
         finally:
+            self._under_way.discard(self)
             self._halt.request()
 
     def _take(self, timeout_s: float) -> tuple[list[T], _End | None]:
