@@ -31,6 +31,9 @@ MAX_ARGUMENTS = 10_000
 MAX_CALLS = 8
 """Tools that a model may call at once."""
 
+MAX_TOKENS = 10_000_000
+"""More than any call reads or writes."""
+
 CHARACTERS_A_TOKEN = 8
 BYTES_A_TOKEN = 2_000
 """More than a token ever has on average, and than its event has on the wire. A server that knows no limit is cut off there."""
@@ -143,37 +146,51 @@ class _Call:
 
 def _follow(stream: Any, halt: Halt, max_tokens: int) -> Generator[str, None, Reply]:
     reply, calls, written = Reply(), dict[int, ToolCall](), 0
+    prompt_tokens, completion_tokens = None, None
     until = time.monotonic() + CALL_S
     room = CHARACTERS_A_TOKEN * max_tokens + 1_000
     ended = False
     for chunk in stream:
         if halt.requested or time.monotonic() > until:
             raise EngineFailed(MODEL, "it was halted" if halt.requested else f"it talked for more than {CALL_S:g} s")
+        halt.hear()
         if chunk.usage is not None:
-            reply.usage = Usage(int(chunk.usage.prompt_tokens), int(chunk.usage.completion_tokens))
+            prompt_tokens, completion_tokens = chunk.usage.prompt_tokens, chunk.usage.completion_tokens
         if not chunk.choices:
             continue
         choice = chunk.choices[0]
-        _collect(calls, choice.delta.tool_calls or ())
-        text = choice.delta.content
+        tokens = _collect(calls, choice.delta.tool_calls or ())
+        text = (choice.delta.content or "")[:room]
+        room -= len(choice.delta.content or "")
+        tokens += count_tokens(text)
+        written += tokens
+        halt.hear(tokens)
         if text:
-            text, room = text[:room], room - len(text)
-            written += count_tokens(text)
             yield text
-            if room <= 0:
-                reply.finish_reason, ended = "length", True
-                break
+        if room <= 0:
+            reply.finish_reason, ended = "length", True
+            break
         if choice.finish_reason is not None:
             reply.finish_reason, ended = str(choice.finish_reason), True
     if not ended:
         raise EngineFailed(MODEL, "its answer was cut off")
     reply.calls = [calls[index] for index in sorted(calls)]
-    if reply.usage == Usage(0, 0):
-        reply.usage = Usage(0, written)
+    # Some say that they don't know by two zeros.
+    told = prompt_tokens or completion_tokens
+    reply.usage = Usage(_believed(prompt_tokens, 0), _believed(completion_tokens, written) if told else written)
+    # What it has thought and not said, for one.
+    halt.hear(max(0, reply.usage.completion_tokens - written))
     return reply
 
 
-def _collect(calls: dict[int, ToolCall], deltas: Sequence[Any]) -> None:
+def _believed(tokens: Any, otherwise: int) -> int:
+    """Return a count that a server reports, which may be anything, if it can be one."""
+    return tokens if isinstance(tokens, int) and 0 <= tokens <= MAX_TOKENS else otherwise
+
+
+def _collect(calls: dict[int, ToolCall], deltas: Sequence[Any]) -> int:
+    """Note what belongs to calls of tools, and return how many tokens it is."""
+    tokens = 0
     for delta in deltas:
         if delta.index not in calls and len(calls) >= MAX_CALLS:
             raise EngineFailed(MODEL, f"it wants more than {MAX_CALLS} tools called at once")
@@ -182,5 +199,7 @@ def _collect(calls: dict[int, ToolCall], deltas: Sequence[Any]) -> None:
         if delta.function is not None:
             call.name += delta.function.name or ""
             call.arguments += delta.function.arguments or ""
+            tokens += count_tokens((delta.function.name or "") + (delta.function.arguments or ""))
         if len(call.arguments) > MAX_ARGUMENTS:
             raise EngineFailed(MODEL, "it calls a tool with too much to say")
+    return tokens

@@ -67,7 +67,7 @@ class Production:
         self._generation = generation
         self._batches: Iterator[Batch] = generation.batches()
         self._told_at = time.monotonic()
-        self._tokens = 0
+        self._counted = 0
 
     @property
     def engine(self) -> str:
@@ -87,8 +87,7 @@ class Production:
 
     def begun(self, status: RunStatus) -> None:
         """Count what the first batch cost, now that it's kept, with the run that has `status`."""
-        if self._tokens:
-            self._meter.generated(self.engine, self._tokens, heard=True)
+        self._count(heard=True)  # Whoever has started the run is still waiting for its answer.
         self._ended(status)
 
     def make(self) -> None:
@@ -107,6 +106,7 @@ class Production:
             self._fail(BROKEN)
         finally:
             self.close()
+            self._count(heard=False)  # What came after the end.
 
     def close(self) -> None:
         """Give up whatever goes on."""
@@ -115,7 +115,6 @@ class Production:
     def _draft(self, batch: Batch) -> tuple[list[Draft], RunStatus]:
         made = [item for item in batch if isinstance(item, Made)]
         self.made += sum(item.amount for item in made)
-        self._tokens = sum(item.tokens for item in made)
         drafts = [Draft(self.run.topic, item.type, item.data) for item in made]
         for item in batch:
             if isinstance(item, Result):
@@ -129,18 +128,21 @@ class Production:
     def _tell(self, drafts: Sequence[Draft], status: RunStatus) -> bool:
         """Append what the run has come to. Returns whether it goes on, and is ours."""
         outcome, heard = self._log.write(lambda transaction: self._write(transaction, drafts, status))
-        if self._tokens:
-            self._meter.generated(self.engine, self._tokens, heard)
+        self._count(heard)
         if outcome is not None:
             self._ended(outcome)
         return outcome is RunStatus.RUNNING
 
     def _fail(self, data: dict[str, Any]) -> None:
-        self._tokens = 0
         try:
             self._tell([Draft(self.run.topic, ERROR, data)], RunStatus.FAILED)
         except LogUnavailable as error:
             logger.warning("run %s rests until its lease expires: %s", self.run.id, error)
+
+    def _count(self, heard: bool) -> None:
+        tokens, self._counted = self._generation.tokens - self._counted, self._generation.tokens
+        if tokens:
+            self._meter.generated(self.engine, tokens, heard)
 
     def _ended(self, status: RunStatus) -> None:
         if status is not RunStatus.RUNNING:

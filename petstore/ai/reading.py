@@ -41,7 +41,7 @@ class _Poke:
 
 
 class Reading(Generic[T]):
-    """Reads `items(halt)` as long as something comes at least every `silence_s` seconds."""
+    """Reads `items(halt)` as long as something is heard of it at least every `silence_s` seconds."""
 
     _under_way: ClassVar[set[object]] = set()
 
@@ -50,6 +50,11 @@ class Reading(Generic[T]):
         self._silence_s = silence_s
         self._halt = Halt()
         self._queue: queue.SimpleQueue[T | _End | _Poke] = queue.SimpleQueue()
+
+    @property
+    def tokens(self) -> int:
+        """What it has cost by now."""
+        return self._halt.tokens
 
     def poke(self) -> None:
         """Have an empty list handed over soon."""
@@ -61,14 +66,13 @@ class Reading(Generic[T]):
         Closing it hangs up.
         """
         threading.Thread(target=self._read, name="reading", daemon=True).start()
-        heard_at = time.monotonic()
         self._under_way.add(self)
         try:
             while True:
                 batch, end = self._take(min(TICK_S, self._silence_s))
                 if batch:
-                    heard_at = time.monotonic()
-                elif end is None and time.monotonic() - heard_at >= self._silence_s:
+                    self._halt.hear()
+                elif end is None and time.monotonic() - self._halt.heard_at >= self._silence_s:
                     raise EngineFailed(MODEL, f"nothing came for {self._silence_s:g} s")
                 if batch or end is None:
                     yield batch

@@ -5,14 +5,14 @@ from itertools import islice
 
 import pytest
 
-from petstore.ai.engine import Halt
+from petstore.ai.engine import Halt, count_tokens
 from petstore.ai.error import EngineFailed
 from petstore.ai.model_ranking import MAX_LINE, MAX_WRONG, ModelRanking
 from petstore.ai.recommender import Recommendation
 from petstore.shop import Customer, Pet, Shop, all_pets, get_customer
 from petstore.sse import EventLog
 from tests.ai.conftest import Serve
-from tests.ai.model_server import ModelServer, Script, Silence, picks, say
+from tests.ai.model_server import Cut, ModelServer, Script, Silence, picks, say
 
 
 @pytest.fixture
@@ -90,6 +90,14 @@ def test_it_hangs_up_when_it_has_enough(serve: Serve, customer: Customer, candid
     found, server = rank(serve, say(*picks([pet.id for pet in candidates[:3]]), Silence()), customer, candidates, limit=3)
     assert len(found) == 3
     server.wait_until_hung_up()
+
+
+def test_lines_that_are_dropped_are_paid_for_too(serve: Serve, customer: Customer, candidates: list[Pet]):
+    _, model = serve(say("Four words of nonsense\n", *picks([candidates[0].id]), "one more\n", Cut()))
+    halt = Halt()
+    with pytest.raises(EngineFailed):
+        list(ModelRanking(model).rank(customer, [], candidates, 5, halt))
+    assert halt.tokens == count_tokens("Four words of nonsense one more" + picks([candidates[0].id])[0])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -28,10 +29,11 @@ from petstore.ai import (
     request_for,
 )
 from petstore.ai.engine import Ending, Halt, Usage
+from petstore.ai.error import EngineFailed
 from petstore.ai.generation import Batch, Made
 from petstore.ai.production import Production
 from petstore.ai.run import runs as runs_table
-from petstore.shop import Change, CustomerNotFound, Shop, change_inventory
+from petstore.shop import CustomerNotFound, Shop
 from petstore.sse import COMPLETE, ERROR, Event, EventLog, Feed
 
 QUESTION = Question((Message(Role.USER, "a quiet cat"),))
@@ -42,10 +44,12 @@ class Count:
 
     def __init__(self) -> None:
         self.tokens = self.unheard = 0
+        self.by_engine: Counter[str] = Counter()
         self.ended: list[tuple[str, str, str]] = []
 
     def generated(self, engine: str, tokens: int, heard: bool) -> None:
         self.tokens += tokens
+        self.by_engine[engine] += tokens
         self.unheard += 0 if heard else tokens
 
     def run_ended(self, kind: str, status: str, engine: str) -> None:
@@ -90,27 +94,6 @@ def test_recommendations_go_on_where_they_were(log: EventLog, runs: Runs):
     assert [event.value() for event in events[:-1]] == whole[:-1]
     assert events[-1].value()["total"] == 10
     assert runs.get(run.id).status is RunStatus.COMPLETE
-
-
-def test_an_answer_goes_on_where_it_was(log: EventLog, runs: Runs):
-    run = runs.start(Shop(log), RunKind.CHAT, request_for(QUESTION, "pet-advisor-1"))
-    whole = [event.value() for event in log.read([run.topic], 0, 100)]
-    abandon(log, run, 2)
-    Sweep(log, runs, 3600).sweep()
-    assert [event.value() for event in log.read([run.topic], 0, 100)][:-1] == whole[:-1]
-
-
-def test_an_answer_that_would_be_another_one_by_now_ends_with_an_error(log: EventLog, runs: Runs, meter: Count):
-    run = runs.start(Shop(log), RunKind.CHAT, request_for(QUESTION, "pet-advisor-1"))
-    sources = log.read([run.topic], 0, 100)[-1].value()["sources"]
-    abandon(log, run, 2)
-    change_inventory(Shop(log), [Change(source["petId"], stock=0) for source in sources])
-    Sweep(log, runs, 3600).sweep()
-    last = log.read([run.topic], 0, 100)[-1]
-    assert last.type == ERROR
-    assert last.value()["retryable"] is True
-    assert runs.get(run.id).status is RunStatus.FAILED
-    assert meter.ended[-1] == ("CHAT", "FAILED", "embedded")
 
 
 def test_a_model_s_run_ends_with_an_error(log: EventLog, runs: Runs):
@@ -254,6 +237,7 @@ class One:
 
     engine, phase = EMBEDDED, "choosing"
     total: int | None = 1
+    tokens = 0
 
     def batches(self) -> Iterator[Batch]:
         yield [Made("recommendation", {})]
@@ -271,3 +255,21 @@ def test_of_two_who_make_the_same_run_in_one_process_one_writes(log: EventLog, r
     assert log.read([run.topic], 0, 100) == kept
     second.make()
     assert len(log.read([run.topic], 0, 100)) == 5
+
+
+def failing() -> Iterator[str]:
+    raise EngineFailed(MODEL, "as the test wants it")
+
+
+def test_what_a_model_wrote_for_nothing_is_counted_as_its_own(log: EventLog, feed: Feed, meter: Count):
+    class Failing(Patient):
+        def answer(self, shop: Shop, question: Question, halt: Halt) -> Iterator[str | Ending]:
+            halt.hear(5)
+            yield from failing()
+
+    runs = Runs(log, feed, {RunKind.CHAT: Chatting(log, Advisor(link_to_pet), Failing(), 30)}, MODEL, meter, lease_s=60)
+    run = runs.start(Shop(log), RunKind.CHAT, request_for(QUESTION, "pet-advisor-1"))
+    wait_until(lambda: runs.get(run.id).status is RunStatus.COMPLETE)
+    wait_until(lambda: meter.tokens > 5)
+    said = log.read([run.topic], 0, 100)[-1].value()["usage"]["completionTokens"]
+    assert meter.by_engine == {MODEL: 5, EMBEDDED: said}
