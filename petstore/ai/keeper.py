@@ -11,6 +11,11 @@ from petstore.ai.audience import Audience
 from petstore.ai.runs import Runs
 from petstore.sse import LogUnavailable
 
+FINISH_S = 2.0
+"""How long a worker that ends stays for the runs that it makes: a model's can't be handed over, but it must be gone in time."""
+
+POLL_S = 0.05
+
 AGAIN_S = 1.0
 """How soon it's tried again what could not be written."""
 
@@ -33,11 +38,14 @@ class Keeper:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, and let other workers go on with the runs of this one."""
+        """End, when the runs of this worker have or after FINISH_S, and let other workers go on with the rest."""
         self._stopping = True
         self._news.set()
         if self._thread.is_alive():
             self._thread.join()
+        until = time.monotonic() + FINISH_S
+        while self._runs.is_busy() and time.monotonic() < until:
+            time.sleep(POLL_S)
         try:
             self._runs.hand_over()
         except LogUnavailable as error:

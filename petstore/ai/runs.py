@@ -111,7 +111,7 @@ class Runs:
         return run
 
     def rejoin(self, run: Run) -> None:
-        """Note that somebody is back, if the run goes on."""
+        """Note that somebody is back, if the run goes on. Raises LogUnavailable."""
         self.presence.rejoin(run)
 
     def leave(self, run_ids: Sequence[str]) -> None:
@@ -137,6 +137,10 @@ class Runs:
         stopped = self._log.write(end)
         if stopped is not None:
             self.meter.run_ended(stopped.kind, RunStatus.STOPPED, stopped.engine)
+
+    def is_busy(self) -> bool:
+        """Say whether this process makes any run."""
+        return bool(self._making)
 
     def hand_over(self) -> None:
         """Let go of all runs that this process makes, so that another one can go on with them at once. Raises LogUnavailable."""

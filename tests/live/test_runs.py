@@ -3,6 +3,7 @@
 import json
 import select
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -243,8 +244,28 @@ def run_of(server: Server, event: Received) -> str:
     return "/v1/runs/" + topic.partition("/")[2]
 
 
+def test_a_run_that_ends_soon_is_ended_by_the_worker_that_does(behind: Behind):
+    said_goodbye = threading.Event()
+
+    def hesitate(request: dict[str, Any]) -> Iterator[Step]:
+        yield Text("Half ")
+        while not said_goodbye.is_set():
+            yield 0.05
+        yield Text("an answer")
+
+    server, _ = behind(hesitate)
+    run = begin(server)
+    with Exchange(server.address, run["links"]["stream"]) as stream:
+        stream.read_until(lambda: "delta" in [event.type for event in stream.events])
+        server.process.send_signal(signal.SIGHUP)
+        assert stream.read_to_end().events[-1].type == "goodbye"
+    said_goodbye.set()
+    wait_until(lambda: get(server, run["links"]["self"])["status"] != "RUNNING", "it has ended")
+    assert get(server, run["links"]["self"])["content"] == "Half an answer"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_worker_that_ends_hands_its_runs_over_at_once(behind: Behind, number: int):
+def test_a_worker_that_ends_hands_over_the_runs_that_would_keep_it(behind: Behind, number: int):
     server, model = behind(say("Half an answer", Silence()))
     run = begin(server)
     model.wait_for_calls(1)
