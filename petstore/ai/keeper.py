@@ -11,8 +11,8 @@ from petstore.ai.audience import Audience
 from petstore.ai.runs import Runs
 from petstore.sse import LogUnavailable
 
-FINISH_S = 2.0
-"""How long a worker that ends stays for the runs that it makes: a model's can't be handed over, but it must be gone in time."""
+FINISH_S = 1.0
+"""How long a worker whose connections have gone stays for the runs that it makes: a model's can't be handed over."""
 
 POLL_S = 0.05
 

@@ -198,7 +198,7 @@ class Runs:
                 production.close()
                 self._give_back(run)
         if goes_on:
-            threading.Thread(target=self._make_begun, args=(production,), name=f"run {run.id}", daemon=True).start()
+            threading.Thread(target=self._make, args=(production,), name=f"run {run.id}", daemon=True).start()
         return found or run
 
     def _insert(
@@ -242,12 +242,6 @@ class Runs:
         if run.engine != EMBEDDED:
             self._calls.give_back((run.tenant, run.customer_id))
 
-    def _make_begun(self, production: Production) -> None:
-        try:
-            self._make(production)
-        finally:
-            self._give_back(production.run)
-
     def _make(self, production: Production) -> None:
         run = production.run
         self._making[run.id] = production
@@ -258,6 +252,7 @@ class Runs:
                 self._make_watched(production)
         finally:
             self._making.pop(run.id, None)
+            self._give_back(run)
             close_own_loop()
 
     def _make_watched(self, production: Production) -> None:
