@@ -1,7 +1,8 @@
 """Recommenders and advisors behind small interfaces, and runs: generations whose events outlive the connection that asked for them.
 
-- Runs: `run` is the row, `runs` starts and stops, `finding` finds, `production` makes one; `generation` is the boundary to what makes
-  their content, `recommending` and `chatting`. `audience` knows who is there, `keeper` notes it, `sweep` takes over, `retention` forgets.
+- Runs: `run` is the row, `runs` starts and stops, `finding` finds, `production` makes one; `generation` is the boundary to what
+  makes their content, `recommending` and `chatting`. `audience` knows who is there, `keeper` says so and `presence` keeps it for
+  all workers; `calls` are the places of models; `sweep` takes over, `retention` forgets.
 - Recommendations: `recommender` is the boundary. `embedded_recommender` goes by `index` (`indexes`: one a tenant), which holds a
   `table` of `features` and what buyers have in common (`interest`); `taste` rates, `variety` picks, `reason` says why.
   `model_ranking` has a model rank.

@@ -51,7 +51,7 @@ class ModelAdvisor:
             if written >= question.max_tokens:
                 reply.finish_reason = "length"
                 break
-            messages += _look_up(tools_of_shop, reply, seen)
+            messages += _look_up(tools_of_shop, reply, seen, halt)
         if not said and reply.finish_reason != "length":
             raise EngineFailed(MODEL, "it said nothing")
         text = "".join(said)
@@ -60,7 +60,7 @@ class ModelAdvisor:
         yield Ending("length" if reply.finish_reason == "length" else "stop", usage, sources)
 
 
-def _look_up(tools: Tools, reply: Reply, seen: dict[str, Pet]) -> Sequence[dict[str, Any]]:
+def _look_up(tools: Tools, reply: Reply, seen: dict[str, Pet], halt: Halt) -> Sequence[dict[str, Any]]:
     """Call the tools that the model wants, and return what it is to read before it goes on."""
     calls = [
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}} for call in reply.calls
@@ -68,6 +68,7 @@ def _look_up(tools: Tools, reply: Reply, seen: dict[str, Pet]) -> Sequence[dict[
     messages: list[dict[str, Any]] = [{"role": "assistant", "content": None, "tool_calls": calls}]
     for call in reply.calls:
         result = tools.call(call.name, call.arguments)
+        halt.hear()
         seen |= {pet.id: pet for pet in result.pets}
         messages.append({"role": "tool", "tool_call_id": call.id, "content": result.text})
     return messages

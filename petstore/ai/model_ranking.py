@@ -15,7 +15,7 @@ from typing import Any
 from petstore.ai.engine import MODEL, Halt
 from petstore.ai.error import EngineFailed
 from petstore.ai.model import Model
-from petstore.ai.recommender import Recommendation
+from petstore.ai.recommender import FIRST, Recommendation, falling
 from petstore.ai.tools import describe_pet
 from petstore.ai.understanding import TRAITS
 from petstore.shop import Customer, Pet
@@ -80,30 +80,32 @@ def _lines(pieces: Iterable[str]) -> Iterator[str]:
     rest = ""
     for piece in pieces:
         *lines, rest = (rest + piece).split("\n")
-        yield from lines
-        if len(rest) > MAX_LINE:
+        if any(len(line) > MAX_LINE for line in (*lines, rest)):
             raise EngineFailed(MODEL, f"it wrote a line of more than {MAX_LINE} characters")
+        yield from lines
     yield rest
 
 
 def _read_picks(lines: Iterable[str], candidates: dict[str, Pet], limit: int) -> Iterator[Recommendation]:
     left = dict(candidates)
-    wrong, highest = 0, 1.0
+    wrong, last = 0, FIRST
     for line in lines:
         if not line.strip() or line.lstrip().startswith("```"):
             continue  # Models like to wrap what they write.
         pick = _read_pick(line, left)
         if pick is None:
             wrong += 1
-            logger.info("a model's line was dropped: %.100r", line)
+            logger.debug("a model's line was dropped: %r", line[:100])
             if wrong >= MAX_WRONG:
                 raise EngineFailed(MODEL, f"{MAX_WRONG} lines in a row were of no use")
             continue
         pet, score, reason = pick
-        wrong, highest = 0, min(highest, score)
+        made = len(candidates) - len(left)
+        # A model gives many pets the same score, and none to the last ones.
+        wrong, last = 0, falling(last, score, limit - made)
         del left[pet.id]
-        yield Recommendation(pet.id, pet.name, round(highest, 2), reason)
-        if len(candidates) - len(left) == limit:
+        yield Recommendation(pet.id, pet.name, last, reason)
+        if made + 1 == limit:
             return
 
 

@@ -140,8 +140,7 @@ def _add_error(response: Response) -> Response:
 
 
 def _start(body: ChatRequest, customer_id: str | None, engine: str | None, key: str | None) -> Run:
-    runs = services().runs
-    run = runs.start(
+    return services().runs.start(
         requested_shop(),
         RunKind.CHAT,
         request_for(body.question(), body.model),
@@ -152,8 +151,6 @@ def _start(body: ChatRequest, customer_id: str | None, engine: str | None, key: 
         lease_s=None if key else 0.0,
         watched=True,
     )
-    runs.rejoin(run)
-    return run
 
 
 def _completion(run: Run, body: ChatRequest) -> Completion:

@@ -194,7 +194,9 @@ def start(body: NewRun) -> Response:
 @Operation("getRun", path=RunPath, answers={200: RunRepresentation}, problems=[404], guests=True, linked=True, either=RUN_SCOPES)
 def get_one(run_id: str) -> Response:
     """Show a run with all that it has made so far."""
-    return respond(_show(_find(run_id)))
+    run = _find(run_id)
+    services().runs.presence.look(run)
+    return respond(_show(run))
 
 
 @blueprint.get("/<run_id>/stream")

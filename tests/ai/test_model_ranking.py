@@ -6,14 +6,14 @@ from itertools import islice
 
 import pytest
 
-from petstore.ai.engine import Halt
+from petstore.ai.engine import Halt, count_tokens
 from petstore.ai.error import EngineFailed
 from petstore.ai.model_ranking import MAX_LINE, MAX_WRONG, ModelRanking
 from petstore.ai.recommender import Recommendation
 from petstore.shop import Customer, Pet, Shop, all_pets, get_customer
 from petstore.sse import EventLog
 from tests.ai.conftest import Serve
-from tests.ai.model_server import ModelServer, Script, Silence, picks, say
+from tests.ai.model_server import Cut, ModelServer, Script, Silence, picks, say
 
 
 @pytest.fixture
@@ -105,9 +105,19 @@ def test_the_model_gets_no_traits_but_those_we_know(serve: Serve, customer: Cust
     assert json.loads(asked)["candidates"][0]["temperament"] == ["quiet"]
 
 
-def test_scores_never_rise(serve: Serve, customer: Customer, candidates: list[Pet]):
-    found, _ = rank(serve, say(*picks([pet.id for pet in candidates[:4]], [0.5, 0.9, 0.4, 0.6])), customer, candidates)
-    assert [pick.score for pick in found] == [0.5, 0.5, 0.4, 0.4]
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ([0.5, 0.9, 0.4, 0.6], [0.5, 0.499, 0.4, 0.399]),
+        ([1, 1, 1, 0.123456], [1, 0.999, 0.998, 0.123]),
+        ([0, 0, 0, 0], [0.004, 0.003, 0.002, 0.001]),
+    ],
+)
+def test_scores_fall_and_leave_room_for_what_follows(
+    serve: Serve, customer: Customer, candidates: list[Pet], said: list[float], told: list[float]
+):
+    found, _ = rank(serve, say(*picks([pet.id for pet in candidates[:4]], said)), customer, candidates, limit=4)
+    assert [pick.score for pick in found] == told
 
 
 def test_it_hangs_up_when_it_has_enough(serve: Serve, customer: Customer, candidates: list[Pet]):
@@ -116,17 +126,34 @@ def test_it_hangs_up_when_it_has_enough(serve: Serve, customer: Customer, candid
     server.wait_until_hung_up()
 
 
+def test_lines_that_are_dropped_are_paid_for_too(serve: Serve, customer: Customer, candidates: list[Pet]):
+    _, model = serve(say("Four words of nonsense\n", *picks([candidates[0].id]), "one more\n", Cut()))
+    halt = Halt()
+    with pytest.raises(EngineFailed):
+        list(ModelRanking(model).rank(customer, [], candidates, 5, halt))
+    assert halt.tokens == count_tokens("Four words of nonsense one more" + picks([candidates[0].id])[0])
+
+
 @pytest.mark.parametrize(
     "script",
     [
         say(*["I would rather talk about the weather.\n"] * MAX_WRONG, Silence()),
         say("x" * (MAX_LINE + 1), Silence()),
+        say("x" * MAX_LINE, "x\n", Silence()),
         say("[" * 900 + "\n", *["{}\n"] * MAX_WRONG, Silence()),
     ],
 )
 def test_nonsense_ends_its_turn_before_it_ends_by_itself(serve: Serve, customer: Customer, candidates: list[Pet], script: Script):
     with pytest.raises(EngineFailed):
         rank(serve, script, customer, candidates)
+
+
+def test_what_a_model_says_is_nothing_for_the_log(
+    serve: Serve, customer: Customer, candidates: list[Pet], caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("INFO")
+    rank(serve, say("You like cats, as you have told me.\n"), customer, candidates)
+    assert "cats" not in caplog.text
 
 
 def test_it_is_told_nothing_in_anybody_s_own_words(serve: Serve, customer: Customer, candidates: list[Pet]):
