@@ -26,6 +26,7 @@ from petstore.ai.engine import MODEL as MODEL
 from petstore.ai.engine import Message as Message
 from petstore.ai.engine import Question as Question
 from petstore.ai.engine import Role as Role
+from petstore.ai.error import RunEnded as RunEnded
 from petstore.ai.error import RunNotFound as RunNotFound
 from petstore.ai.generation import Generate as Generate
 from petstore.ai.index import PetIndex as PetIndex

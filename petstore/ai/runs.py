@@ -16,7 +16,7 @@ from sqlalchemy import Connection, insert, update
 
 from petstore.ai.calls import Calls
 from petstore.ai.engine import EMBEDDED
-from petstore.ai.error import RunNotFound
+from petstore.ai.error import RunEnded, RunNotFound
 from petstore.ai.finding import find_going_on, find_run, find_same, is_cut
 from petstore.ai.generation import Generate
 from petstore.ai.presence import Presence
@@ -123,20 +123,19 @@ class Runs:
                 production.poke()
 
     def stop(self, run_id: str) -> None:
-        """End a run now, if it goes on: up to the call of a model, wherever that is made. Raises RunNotFound."""
+        """End a run now, up to the call of a model, wherever that is made. Raises RunNotFound, RunEnded."""
 
-        def end(transaction: Transaction) -> Run | None:
+        def end(transaction: Transaction) -> Run:
             run = find_run(transaction.connection, run_id)
             if run is None:
                 raise RunNotFound(run_id)
             if run.status is not RunStatus.RUNNING:
-                return None
+                raise RunEnded(run_id)
             stop(transaction, run, run.engine, DELETED)
             return run
 
         stopped = self._log.write(end)
-        if stopped is not None:
-            self.meter.run_ended(stopped.kind, RunStatus.STOPPED, stopped.engine)
+        self.meter.run_ended(stopped.kind, RunStatus.STOPPED, stopped.engine)
 
     def is_busy(self) -> bool:
         """Say whether this process makes any run."""

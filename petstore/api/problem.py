@@ -16,7 +16,7 @@ from werkzeug import Response as AnyResponse
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from petstore.ai import RunNotFound
+from petstore.ai import RunEnded, RunNotFound
 from petstore.api.error import (
     Code,
     FieldError,
@@ -227,6 +227,7 @@ _ANSWERS: dict[type[Error], Callable[[Any], Response]] = {
     PaymentNotFound: _with_status(404),
     CustomerNotFound: _with_status(404),
     RunNotFound: _with_status(404),
+    RunEnded: _with_status(409),
     ModelNotFound: _answer_model,
     KeyReused: _with_status(422),
     OutOfStock: _with_status(409),

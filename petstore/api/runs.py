@@ -228,11 +228,11 @@ def stream(run_id: str, query: StreamQuery) -> Response:
 
 
 @blueprint.delete("/<run_id>")
-@Operation("stopRun", path=RunPath, answers={204: None}, problems=[404], guests=True, linked=True, either=RUN_SCOPES)
+@Operation("stopRun", path=RunPath, answers={204: None}, problems=[404, 409], guests=True, linked=True, either=RUN_SCOPES)
 def stop(run_id: str) -> Response:
     """Stop a run.
 
-    At once. One that has ended stays as it is.
+    At once. It stays readable, with what it has made until then. One that has ended can't be stopped.
     """
     services().runs.stop(_find(run_id, change=True).id)
     return no_content()

@@ -225,10 +225,11 @@ def test_an_unknown_run_is_not_found(client: FlaskClient, method: str):
     assert client.open(f"{RUNS}/nonsense", method=method).status_code == 400
 
 
-def test_to_delete_a_run_that_has_ended_changes_nothing(client: FlaskClient, state: State):
+def test_a_run_that_has_ended_cannot_be_stopped(client: FlaskClient, state: State):
     run = start(client, CHAT)
     before = state()
-    assert client.delete(run["links"]["self"]).status_code == 204
+    refused = client.delete(run["links"]["self"])
+    assert (refused.status_code, refused.get_json()["detail"]) == (409, f"run {run['id']} has ended already")
     assert state() == before
 
 
@@ -367,7 +368,7 @@ def test_a_guest_chats_in_the_demo_alone_and_reaches_the_run_by_its_links(app: F
     assert demo.get(f"{RUNS}/{run['id']}").status_code == 404, "who knows the id knows nothing"
     assert demo.get(run["links"]["self"]).get_json()["userId"] is None
     assert stream(demo, run)[-1].type == "complete"
-    assert demo.delete(run["links"]["self"]).status_code == 204
+    assert demo.delete(run["links"]["self"]).status_code == 409, "it's theirs to stop, had it not ended"
 
 
 def test_to_chat_takes_the_scope(app: Flask):
