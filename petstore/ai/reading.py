@@ -20,7 +20,7 @@ TICK_S = 1.0
 PAUSE_S = 0.02
 """How long what comes is collected, at least, before more is handed over: nobody reads faster than this."""
 
-SHARE_S = 0.01
+SHARE_S = 0.02
 """The same for each reading that goes on in this process: what is handed over is written, and others want to write too."""
 
 AHEAD = 1000
