@@ -9,7 +9,8 @@
 - Chat: `engine` is the boundary. `advisor` has rules: `understanding` reads, `lookup` finds pets, `advice` writes, `care` knows
   animals.
   `model_advisor` has a model, with `tools`.
-- `model` is a language model behind OpenAI's API, `reading` waits for it, `error` is what goes wrong.
+- `model` is a language model behind OpenAI's API, `model_bytes` bounds what it may send, `reading` waits for it, `error` is what
+  goes wrong.
 
 `petstore.ai.model` and what is made of it need the openai package, so they are not named here: only whoever has a model imports
 them.

@@ -120,7 +120,7 @@ def run_from(row: Row[Any]) -> Run:
 
 def row_from(run: Run) -> dict[str, Any]:
     """Return what a row of the table holds of a run."""
-    return {name: getattr(run, name) for name in Run.__slots__}
+    return {name: getattr(run, name) for name in Run.__slots__ if name in runs.c}
 
 
 def id_in(topic: str) -> str | None:
