@@ -35,7 +35,8 @@ THOROUGH = ("petstore", "queue-flask")
 class Plan:
     """How much is measured: with so many `streams`, and those that aren't among the quick three only with the `few`.
 
-    At each of `held` streams only memory, and over `idle_s` the cost of holding them. `settle_s` holds two heartbeats of everybody's: after the first one a client that has left refuses, at the second that is seen.
+    At each of `held` streams only memory, and over `idle_s` the cost of holding them. `settle_s` holds two heartbeats of
+    everybody's: after the first one a client that has left refuses, at the second that is seen.
     """
 
     quick: bool
