@@ -30,18 +30,15 @@ a tenth of a second."""
 
 logger = logging.getLogger(__name__)
 
-_PRICE = re.compile(r"(?:0|[1-9][0-9]{0,6})(?:\.[0-9]{1,2})?")
+_MONEY = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,2})?")
 
-_PRICE_SCHEMA = {
-    "anyOf": [
-        {
-            "type": "string",
-            "pattern": r"^(?:[1-9][0-9]{0,5}(?:\.[0-9]{1,2})?|1000000(?:\.00?)?|0\.(?:0[1-9]|[1-9][0-9]?))$",
-        },
-        {"type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000, "multipleOf": 0.01},
-    ],
-    "examples": ["299.99"],
-}
+
+def _money_schema(digits: int) -> dict[str, Any]:
+    """Return the schema of money up to a one with so many zeros."""
+    fewer = rf"[1-9][0-9]{{0,{digits - 1}}}(?:\.[0-9]{{1,2}})?"
+    text = {"type": "string", "pattern": rf"^(?:{fewer}|1{'0' * digits}(?:\.00?)?|0\.(?:0[1-9]|[1-9][0-9]?))$"}
+    number = {"type": "number", "exclusiveMinimum": 0, "maximum": 10**digits, "multipleOf": 0.01}
+    return {"anyOf": [text, number], "examples": ["299.99"]}
 
 
 class Body(BaseModel):
@@ -81,11 +78,11 @@ class Body(BaseModel):
 B = TypeVar("B", bound=Body)
 
 
-def _read_price(given: Any) -> Decimal:
+def _read_money(given: Any) -> Decimal:
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         raise PydanticCustomError("invalid_type", "must be text or a number")
     # Decimal itself would also read "1e3", "1_000", " 1" and other alphabets' digits.
-    if isinstance(given, str) and not _PRICE.fullmatch(given):
+    if isinstance(given, str) and not _MONEY.fullmatch(given):
         raise ValueError('must be like "299.99"')
     return Decimal(str(given))
 
@@ -93,8 +90,15 @@ def _read_price(given: Any) -> Decimal:
 Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
 """Text on one line."""
 
-Price = Annotated[Decimal, Field(gt=0, le=1_000_000, decimal_places=2), BeforeValidator(_read_price), WithJsonSchema(_PRICE_SCHEMA)]
-"""Money as a decimal string, or as a number for clients that have nothing better."""
+Price = Annotated[
+    Decimal, Field(gt=0, le=1_000_000, decimal_places=2), BeforeValidator(_read_money), WithJsonSchema(_money_schema(6))
+]
+"""Money as a decimal string, or as a number for clients that have nothing better: what one pet costs."""
+
+Amount = Annotated[
+    Decimal, Field(gt=0, le=100_000_000, decimal_places=2), BeforeValidator(_read_money), WithJsonSchema(_money_schema(8))
+]
+"""The same: what an order costs, which may be for a hundred pets."""
 
 
 def read_body(model: type[B], *, optional: bool = False) -> B:
