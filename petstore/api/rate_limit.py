@@ -36,7 +36,7 @@ class Rate:
 
 
 def register_rate_limits(app: Flask) -> None:
-    """Count every request under /v1, refuse those that are too many, and tell each how many more there may be."""
+    """Count every request under /v1 but OPTIONS, refuse those that are too many, and tell each how many more there may be."""
     app.before_request(_spend)
     app.after_request(_tell)
 
@@ -70,7 +70,8 @@ def spend_password(username: str | None = None) -> None:
 
 
 def _spend() -> Response | None:
-    if not request.path.startswith(PREFIX):
+    # OPTIONS is a browser's question ahead of a request: refused, the page would never learn why its request was.
+    if not request.path.startswith(PREFIX) or request.method == "OPTIONS":
         return None
     limit = services().settings.rate_limit
     try:

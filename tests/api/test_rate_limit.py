@@ -56,6 +56,16 @@ def test_every_answer_says_what_is_left_and_until_when(limited: Limited):
         assert not set(HEADERS) & set(client.get(unlimited).headers.keys())
 
 
+def test_a_browser_s_preflight_is_never_refused_so_that_its_page_can_read_what_is(limited: Limited):
+    client = limited(rate_limit=1, cors_origins=("*",))
+    preflight = {"Origin": "https://shop.example", "Access-Control-Request-Method": "GET"}
+    for target in ("/v1/pets", "/v1/pets", "/v1/pets?tenantId=x"):
+        assert client.options(target, headers=preflight).status_code == 200
+    assert client.get("/v1/pets").status_code == 200
+    assert client.get("/v1/pets", headers={"Origin": "https://shop.example"}).status_code == 429
+    assert client.options("/v1/pets", headers=preflight).status_code == 200
+
+
 def test_whoever_asks_too_often_is_told_when_to_come_back_and_nothing_is_done(limited: Limited):
     client = limited(rate_limit=3)
     for _ in range(3):
