@@ -70,10 +70,13 @@ def current_links() -> tuple[Link, ...]:
     return links
 
 
-def own_order(order: Order, *, change: bool = False) -> Order:
-    """Return the order, if it's the caller's to see, or to `change`. Raises OrderNotFound, Forbidden."""
+def own_order(order: Order, *, change: bool = False, follow: bool = True) -> Order:
+    """Return the order, if it's the caller's to see, or to `change`. Raises OrderNotFound, Forbidden.
+
+    `follow`: a link by which one only follows it is enough to see it.
+    """
     caller = current_caller()
-    if _opened(f"orders/{order.id}", ("own",) if change else ("own", "follow")):
+    if _opened(f"orders/{order.id}", POWERS if follow and not change else ("own",)):
         return order
     if caller.is_or_serves(order.customer_id):
         caller.need(Scope.WRITE_ORDERS if change else Scope.READ_ORDERS)

@@ -256,8 +256,8 @@ def pay(order_id: str, body: NewPayment) -> Response:
 def get_one(order_id: str) -> Response:
     """Show an order's payment.
 
-    The newest, where there were several tries.
+    The newest, where there were several tries. A link that only follows the order doesn't open it: it names who paid.
     """
     shop = requested_shop()
-    order = own_order(get_order(shop, order_id))
+    order = own_order(get_order(shop, order_id), follow=False)
     return respond(PaymentRepresentation.of(get_payment(shop, order_id), order))

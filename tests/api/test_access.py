@@ -291,7 +291,9 @@ class TestAnOrderOfACustomer:
         assert read.status_code == 200
         assert token_of(read.get_json()["links"]["statusStream"]) == token, "no link that lasts longer"
         assert "token" not in read.get_json()["links"]["payment"]
+        assert customer.post(order["links"]["payment"], json={}).status_code == 201
         before = state()
+        assert_problem(client.get(f"/v1/orders/{order['id']}/payment?token={token}"), 404)
         assert_problem(client.post(f"/v1/orders/{order['id']}/payment?token={token}", json={}), 404)
         assert_problem(client.delete(f"/v1/orders/{order['id']}?token={token}"), 404)
         assert_problem(client.get(f"/v1/orders?token={token}"), 401)
@@ -319,6 +321,7 @@ class TestAnOrderOfAGuest:
         assert client.get(order["links"]["self"]).get_json()["links"] == order["links"]
         assert stream(client, order["links"]["statusStream"]) == 200
         assert client.post(order["links"]["payment"], json={}).status_code == 201
+        assert client.get(order["links"]["payment"]).status_code == 200
         assert client.delete(second["links"]["self"]).status_code == 204
 
     def test_can_also_be_followed_and_paid_by_somebody_who_is_signed_in_and_has_the_link(
