@@ -14,6 +14,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
 from werkzeug.http import parse_accept_header
 
+from petstore.api.address import client_address
 from petstore.api.operation import Answer, Events, EventStream
 from petstore.api.parameter import Header
 from petstore.api.problem import problem
@@ -68,7 +69,7 @@ def admit_stream(customer_id: str | None = None, *, says_goodbye: bool = True) -
     A client that names event streams in its Accept header may be a browser, whose EventSource would give up for good on a 503.
     So it gets a stream that says goodbye and when to come back, unless the resource isn't for those (`says_goodbye`).
     """
-    holders = tuple(f"{kind} {name}" for kind, name in (("address", request.remote_addr), ("user", customer_id)) if name)
+    holders = tuple(f"{kind} {name}" for kind, name in (("address", client_address()), ("user", customer_id)) if name)
     parts = services()
     reason = parts.refusal(holders)
     if reason is None:

@@ -110,6 +110,16 @@ def test_an_address_of_a_client_that_has_many_is_its_network(limited: Limited):
     assert [status(""), status("a.socket:x")] == [200, 200]
 
 
+def test_the_streams_of_a_network_of_64_bits_are_one_client_s(make_app: Callable[..., Flask]):
+    app = make_app(max_streams_per_client=1)
+    app.extensions["petstore"].admission.take(("address 2001:db8:1:1::",))
+
+    def status(address: str) -> int:
+        return app.test_client().head("/v1/inventory/stream", environ_overrides={"REMOTE_ADDR": address}).status_code
+
+    assert [status("2001:db8:1:1::1"), status("2001:db8:1:1:ffff::2"), status("2001:db8:1:2::1")] == [503, 503, 200]
+
+
 def test_tenants_share_no_limit(limited: Limited):
     client = limited(rate_limit=1)
     assert client.get("/v1/pets").status_code == 200
