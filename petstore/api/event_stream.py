@@ -69,7 +69,9 @@ def admit_stream(customer_id: str | None = None, *, says_goodbye: bool = True) -
     A client that names event streams in its Accept header may be a browser, whose EventSource would give up for good on a 503.
     So it gets a stream that says goodbye and when to come back, unless the resource isn't for those (`says_goodbye`).
     """
-    holders = tuple(f"{kind} {name}" for kind, name in (("address", client_address()), ("user", customer_id)) if name)
+    # Customers of two shops are two, also where they have the same id, as in copies of the demo shop.
+    user = customer_id and customer_id + requested_shop().topic_suffix
+    holders = tuple(f"{kind} {name}" for kind, name in (("address", client_address()), ("user", user)) if name)
     parts = services()
     reason = parts.refusal(holders)
     if reason is None:
