@@ -1,13 +1,16 @@
 """Recommenders and advisors behind small interfaces, and runs: generations whose events outlive the connection that asked for them.
 
-- Runs: `run` is the row, `runs` starts, finds and stops, `production` makes one; `generation` is the boundary to what makes their
-  content, `recommending` and `chatting`. `audience` knows who is there, `keeper` notes it, `sweep` takes over, `retention` forgets.
+- Runs: `run` is the row, `runs` starts and stops, `finding` finds, `production` makes one; `generation` is the boundary to what
+  makes their content, `recommending` and `chatting`. `audience` knows who is there, `keeper` says so and `presence` keeps it for
+  all workers; `calls` are the places of models; `sweep` takes over, `retention` forgets.
 - Recommendations: `recommender` is the boundary. `embedded_recommender` goes by `index` (`indexes`: one a tenant), which holds a
   `table` of `features` and what buyers have in common (`interest`); `taste` rates, `variety` picks, `reason` says why.
   `model_ranking` has a model rank.
-- Chat: `engine` is the boundary. `advisor` has rules: `understanding` reads, `advice` writes, `care` knows animals.
+- Chat: `engine` is the boundary. `advisor` has rules: `understanding` reads, `lookup` finds pets, `advice` writes, `care` knows
+  animals.
   `model_advisor` has a model, with `tools`.
-- `model` is a language model behind OpenAI's API, `reading` waits for it, `error` is what goes wrong.
+- `model` is a language model behind OpenAI's API, `model_bytes` bounds what it may send, `reading` waits for it, `error` is what
+  goes wrong.
 
 `petstore.ai.model` and what is made of it need the openai package, so they are not named here: only whoever has a model imports
 them.
@@ -24,6 +27,7 @@ from petstore.ai.engine import MODEL as MODEL
 from petstore.ai.engine import Message as Message
 from petstore.ai.engine import Question as Question
 from petstore.ai.engine import Role as Role
+from petstore.ai.error import RunEnded as RunEnded
 from petstore.ai.error import RunNotFound as RunNotFound
 from petstore.ai.generation import Generate as Generate
 from petstore.ai.index import PetIndex as PetIndex

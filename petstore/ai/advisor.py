@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from petstore.ai.advice import Advice, advise, introduce, list_stock, present, refuse, tell_care
 from petstore.ai.engine import EMBEDDED, Ending, Halt, Question, Source, Usage, count_prompt, count_tokens, cut_tokens
+from petstore.ai.lookup import Lookup
 from petstore.ai.understanding import Aim, Request, understand
 from petstore.shop import Pet, Shop, Size, SpeciesStock, Wishes, count_stock, find_matches, find_named
 
@@ -47,10 +48,11 @@ class Advisor:
 
     def __init__(self, link: Callable[[Shop, str], str]) -> None:
         self._link = link
+        self._lookup = Lookup()
 
     def answer(self, shop: Shop, question: Question, halt: Halt) -> Iterator[str | Ending]:
         request = understand(question.messages)
-        found = shop.query(lambda connection: _look_up(shop, connection, request))
+        found = self._find(shop, request)
         said = 0
         sources: dict[str, Source] = {}
         finish_reason = "stop"
@@ -68,20 +70,29 @@ class Advisor:
         usage = Usage(count_prompt(question.messages), said)
         yield Ending("length" if finish_reason == "length" else "stop", usage, tuple(sources.values()))
 
+    def _find(self, shop: Shop, request: Request) -> Found:
+        if request.aim in (Aim.PRIVATE, Aim.VET):
+            return Found()
+        if request.names or request.breeds:
+            # Most words of a message are neither, and to look for each among all pets would take seconds in a large shop.
+            words = self._lookup.vocabulary(shop)
+            names = tuple(name for name in request.names if name.lower() in words.names)
+            if names:
+                named = self._lookup.query(shop, lambda connection: find_named(shop, connection, names, SHOWN))
+                if named:
+                    return Found(named)
+            breeds = tuple(word for word in request.breeds if word in words.looks or word in words.names)
+            aim = Aim.PETS if breeds and request.aim in (Aim.UNKNOWN, Aim.OVERVIEW, Aim.GREETING) else request.aim
+            request = replace(request, aim=aim, breeds=breeds)
+        if request.aim in (Aim.UNKNOWN, Aim.GREETING):
+            return Found()
+        return self._lookup.query(shop, lambda connection: _look_up(shop, connection, request))
+
 
 def _look_up(shop: Shop, connection: Connection, request: Request) -> Found:
-    if request.aim in (Aim.PRIVATE, Aim.VET):
-        return Found()
-    named = find_named(shop, connection, request.names, SHOWN) if request.names else []
-    if named:
-        return Found(named)
-    breeds = tuple(word for word in request.breeds if find_matches(shop, connection, Wishes(words=(word,), sold_out_too=True), 1))
-    aim = Aim.PETS if breeds and request.aim in (Aim.UNKNOWN, Aim.OVERVIEW, Aim.GREETING) else request.aim
-    if aim is Aim.OVERVIEW:
+    if request.aim is Aim.OVERVIEW:
         return Found(stock=_of_species(count_stock(shop, connection), request))
-    if aim not in (Aim.PETS, Aim.CARE):
-        return Found()
-    wishes = replace(request.wishes, words=breeds)
+    wishes = replace(request.wishes, words=request.breeds)
     if request.flat:
         wishes = _for_a_flat(wishes)
     matches = find_matches(shop, connection, wishes, SHOWN)
@@ -90,7 +101,7 @@ def _look_up(shop: Shop, connection: Connection, request: Request) -> Found:
         matches = find_matches(shop, connection, replace(wishes, max_price_cents=None, cheapest_first=True), SHOWN)
     # Where some have a trait that was asked for, those without any would only be in the way.
     fitting = [pet for pet in matches if set(pet.temperament) & set(request.wishes.temperament)]
-    return Found(matches=fitting or matches, breeds=breeds, above_budget=above_budget)
+    return Found(matches=fitting or matches, breeds=request.breeds, above_budget=above_budget)
 
 
 def _for_a_flat(wishes: Wishes) -> Wishes:

@@ -55,6 +55,11 @@ class Audience:
             left, self._left = self._left, set()
             return list(left)
 
+    def put_back(self, left: Sequence[str]) -> None:
+        """Have those that nobody has come back to since in the next `take_left` too."""
+        with self._lock:
+            self._left.update(run_id for run_id in left if run_id not in self._present)
+
     def _come(self, run_id: str) -> None:
         with self._lock:
             self._present[run_id] += 1

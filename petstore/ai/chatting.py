@@ -33,20 +33,19 @@ class Chatting:
 
     def __call__(self, run: Run, done: Sequence[Event]) -> Generation:
         model = self._model if run.engine == MODEL else None
-        return _Answer(run, done, Shop(self._log, run.tenant), self._advisor, model, self._silence_s)
+        return _Answer(run, Shop(self._log, run.tenant), self._advisor, model, self._silence_s)
 
 
 class _Answer:
     """See `generation.Generation` for the contract."""
 
-    def __init__(
-        self, run: Run, done: Sequence[Event], shop: Shop, advisor: Engine, model: Engine | None, silence_s: float
-    ) -> None:
+    def __init__(self, run: Run, shop: Shop, advisor: Engine, model: Engine | None, silence_s: float) -> None:
         self.engine = EMBEDDED if model is None else MODEL
         self.phase = "thinking"
         self.total: int | None = None
+        self.tokens = 0
         self._question = question_from(run.request)
-        self._said = "".join(event.value()["content"] for event in done if event.type == DELTA)
+        self._spoken = False
         self._shop = shop
         self._advisor = advisor
         self._model = model
@@ -63,9 +62,10 @@ class _Answer:
                 yield from self._by_model(self._model)
                 return
             except EngineFailed as error:
-                if self._said:
+                if self._spoken:
                     raise
                 logger.warning("the advisor answers instead of the model: %s", error)
+                yield []  # While it's known whose the tokens are that led to nothing.
                 self.engine = EMBEDDED
         yield self._by_advisor()
 
@@ -77,33 +77,29 @@ class _Answer:
                 text = "".join(item for item in items if isinstance(item, str))
                 made: list[Made | Result] = [self._made(text)] if text else []
                 made += [_result(item) for item in items if isinstance(item, Ending)]
+                self.tokens = self._reading.tokens
                 yield made
         finally:
+            self.tokens = self._reading.tokens
             batches.close()  # type: ignore[attr-defined]
             self._reading = None
 
     def _by_advisor(self) -> Batch:
-        """Return the whole answer, which takes no time, from where what was said by then ends."""
+        """Return the whole answer, which takes no time: so it's told in one transaction, and nobody ever has to go on with it."""
         made: list[Made | Result] = []
-        already = self._said
         for item in self._advisor.answer(self._shop, self._question, Halt()):
             if isinstance(item, Ending):
-                if already:
-                    raise EngineFailed(EMBEDDED, "the shop has changed, and so has the answer that was begun")
                 made.append(_result(item))
-            elif already.startswith(item):
-                already = already.removeprefix(item)
-            elif already:
-                raise EngineFailed(EMBEDDED, "the shop has changed, and so has the answer that was begun")
             else:
-                made.append(self._made(item))
+                piece = self._made(item)
+                self.tokens += piece.amount
+                made.append(piece)
         return made
 
     def _made(self, text: str) -> Made:
         self.phase = "answering"
-        self._said += text
-        tokens = count_tokens(text)
-        return Made(DELTA, {"content": text}, tokens, tokens)
+        self._spoken = True
+        return Made(DELTA, {"content": text}, count_tokens(text))
 
 
 def question_from(request: Mapping[str, Any]) -> Question:

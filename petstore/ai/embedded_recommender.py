@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from petstore.ai.index import PetIndex
 from petstore.ai.reason import Reasons
-from petstore.ai.recommender import Recommendation
+from petstore.ai.recommender import FIRST, Recommendation, falling
 from petstore.ai.table import PetTable
 from petstore.ai.taste import learn, rate
 from petstore.ai.variety import pick
@@ -18,9 +18,6 @@ from petstore.shop import Customer, CustomerNotFound, Shop, find_customer, inven
 BALANCE = 0.75
 """Relevance against variety, for a customer of whom something is known; and for one who is new."""
 BALANCE_UNKNOWN = 0.5
-
-STEP = 0.001
-"""What a score falls by at the least, and what it's rounded to."""
 
 QUICK = 1000
 """Pets up to which ten picks take about half a millisecond."""
@@ -68,10 +65,10 @@ class EmbeddedRecommender:
         before = table.find((pick.pet_id for pick in made), columns)
         balance = self._balance if taste.known else BALANCE_UNKNOWN
         reasons = Reasons(taste, table, columns, interest)
-        score = made[-1].score if made else 1.0 + STEP
+        score = made[-1].score if made else FIRST
         places = pick(columns, relevance, balance, before, lambda place: _is_available(index, place, table), not taste.known)
         for left, (place, worth) in zip(range(limit - len(made), 0, -1), places, strict=False):
-            score = _falling(score, worth, left)
+            score = falling(score, _read(worth), left)
             yield Recommendation(table.ids[place], table.names[place], score, reasons.of(place))
 
 
@@ -82,11 +79,10 @@ def _is_available(index: PetIndex, place: int, table: PetTable) -> bool:
     return now is not None and newest.available(now)
 
 
-def _falling(score: float, worth: float, left: int) -> float:
-    """Return the score of the next pick after one with `score`, when so many are left, itself included.
+def _read(worth: float) -> float:
+    """Return what a pick is worth as a score.
 
     No pet has everything, so the best that a shop has is often worth no more than a half; as a score that reads as the good match
     it is. The order stays.
     """
-    read = 1 - (1 - worth) ** 2
-    return round(max(min(read, score - STEP), left * STEP), 3)
+    return 1 - (1 - worth) ** 2

@@ -5,6 +5,7 @@ Two engines implement it: the embedded advisor, and a language model behind Open
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,12 +71,22 @@ class Ending:
 
 
 class Halt:
-    """Tells whoever works that nobody wants the result any more, from any thread or greenlet."""
+    """Tells whoever works that nobody wants the result any more, from any thread or greenlet.
+
+    And tells whoever waits, that the work goes on: when something was last `heard_at` of it, and the `tokens` that it has cost.
+    """
 
     def __init__(self) -> None:
         self.requested = False
+        self.heard_at = time.monotonic()
+        self.tokens = 0
         self._lock = threading.Lock()
         self._closers: list[Callable[[], object]] = []
+
+    def hear(self, tokens: int = 0) -> None:
+        """Note a sign of life, which has cost so many tokens."""
+        self.heard_at = time.monotonic()
+        self.tokens += tokens
 
     def request(self) -> None:
         """Stop the work: what `closing` was given is called here and now."""

@@ -24,3 +24,11 @@ class RunNotFound(Error):
     def __init__(self, run_id: str) -> None:
         super().__init__(f"there is no run {run_id}")
         self.run_id = run_id
+
+
+class RunEnded(Error):
+    """The run has ended already: there is nothing to stop."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"run {run_id} has ended already")
+        self.run_id = run_id

@@ -13,12 +13,11 @@ from petstore.sse import Event
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Something that is final: an event's type and data. `amount` is what it adds to the run's `made`, `tokens` what it cost."""
+    """Something that is final: an event's type and data. `amount` is what it adds to the run's `made`."""
 
     type: str
     data: Mapping[str, Any]
     amount: int = 1
-    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +31,15 @@ Batch = Sequence[Made | Result]
 
 
 class Generation(Protocol):
-    """One generation under way. `engine` is at work, in `phase`; `total` is how much it will make, or None if nobody knows."""
+    """One generation under way. `engine` is at work, in `phase`; `total` is how much it will make, or None if nobody knows.
+
+    `tokens` is what it has cost by now, also for what nobody is told: tools that were called, lines that were dropped.
+    """
 
     engine: str
     phase: str
     total: int | None
+    tokens: int
 
     def batches(self) -> Iterator[Batch]:
         """Yield what was made, each batch as soon as it should be told; in the end one with a Result as its last item.

@@ -17,6 +17,7 @@ import openai
 
 from petstore.ai.engine import MODEL, Halt, Usage, count_tokens
 from petstore.ai.error import EngineFailed
+from petstore.ai.model_bytes import ModelBytes
 
 CONNECT_S = 5.0
 """How long a server may take to answer the telephone."""
@@ -29,6 +30,13 @@ MAX_ARGUMENTS = 10_000
 
 MAX_CALLS = 8
 """Tools that a model may call at once."""
+
+MAX_TOKENS = 10_000_000
+"""More than any call reads or writes."""
+
+CHARACTERS_A_TOKEN = 8
+BYTES_A_TOKEN = 2_000
+"""More than a token ever has on average, and than its event has on the wire. A server that knows no limit is cut off there."""
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +70,9 @@ class Model:
         # Made once: to read all certificates takes 20 ms, during which no stream of this worker would move.
         self._tls = ssl.create_default_context()
         self._limit = "max_tokens"
+        # The first client costs as much again, and what it's made of is imported only when it's first asked for.
+        with self._client(0) as client:
+            client.chat.completions  # noqa: B018
 
     def stream(
         self,
@@ -72,7 +83,7 @@ class Model:
         tools: Sequence[dict[str, Any]] = (),
     ) -> Generator[str, None, Reply]:
         """Yield the text as it comes, and return how it ended. Raises EngineFailed."""
-        call = _Call(self._client())
+        call = _Call(self._client(max_tokens))
         with halt.closing(call.close):
             try:
                 call.stream = self._open(call.client, messages, max_tokens, temperature, tools)
@@ -83,9 +94,14 @@ class Model:
                 said = str(error).replace(self._api_key, "***")
                 raise EngineFailed(MODEL, f"{type(error).__name__}: {said[:300]!r}") from error
 
-    def _client(self) -> openai.OpenAI:
+    def _client(self, max_tokens: int) -> openai.OpenAI:
+        def bound(response: Any) -> None:
+            response.stream = ModelBytes(response, BYTES_A_TOKEN * max_tokens + 1_000_000)
+
         timeout = openai.Timeout(self.silence_s, connect=min(CONNECT_S, self.silence_s))
-        http = openai.DefaultHttpxClient(verify=self._tls, timeout=timeout)
+        http = openai.DefaultHttpxClient(
+            verify=self._tls, timeout=timeout, headers={"Accept-Encoding": "identity"}, event_hooks={"response": [bound]}
+        )
         return openai.OpenAI(api_key=self._api_key, base_url=self._base_url, http_client=http, max_retries=0, timeout=timeout)
 
     def _open(
@@ -130,36 +146,51 @@ class _Call:
 
 def _follow(stream: Any, halt: Halt, max_tokens: int) -> Generator[str, None, Reply]:
     reply, calls, written = Reply(), dict[int, ToolCall](), 0
+    prompt_tokens, completion_tokens = None, None
     until = time.monotonic() + CALL_S
+    room = CHARACTERS_A_TOKEN * max_tokens + 1_000
     ended = False
     for chunk in stream:
         if halt.requested or time.monotonic() > until:
             raise EngineFailed(MODEL, "it was halted" if halt.requested else f"it talked for more than {CALL_S:g} s")
+        halt.hear()
         if chunk.usage is not None:
-            reply.usage = Usage(int(chunk.usage.prompt_tokens), int(chunk.usage.completion_tokens))
+            prompt_tokens, completion_tokens = chunk.usage.prompt_tokens, chunk.usage.completion_tokens
         if not chunk.choices:
             continue
         choice = chunk.choices[0]
-        _collect(calls, choice.delta.tool_calls or ())
-        text = choice.delta.content
+        tokens = _collect(calls, choice.delta.tool_calls or ())
+        text = (choice.delta.content or "")[:room]
+        room -= len(choice.delta.content or "")
+        tokens += count_tokens(text)
+        written += tokens
+        halt.hear(tokens)
         if text:
-            written += count_tokens(text)
-            # Twice the limit by our own count of tokens, which isn't the model's: a server that has no limit is cut off.
-            if written > 2 * max_tokens + 100:
-                reply.finish_reason, ended = "length", True
-                break
             yield text
+        if room <= 0:
+            reply.finish_reason, ended = "length", True
+            break
         if choice.finish_reason is not None:
             reply.finish_reason, ended = str(choice.finish_reason), True
     if not ended:
         raise EngineFailed(MODEL, "its answer was cut off")
     reply.calls = [calls[index] for index in sorted(calls)]
-    if reply.usage == Usage(0, 0):
-        reply.usage = Usage(0, written)
+    # Some say that they don't know by two zeros.
+    told = prompt_tokens or completion_tokens
+    reply.usage = Usage(_believed(prompt_tokens, 0), _believed(completion_tokens, written) if told else written)
+    # What it has thought and not said, for one.
+    halt.hear(max(0, reply.usage.completion_tokens - written))
     return reply
 
 
-def _collect(calls: dict[int, ToolCall], deltas: Sequence[Any]) -> None:
+def _believed(tokens: Any, otherwise: int) -> int:
+    """Return a count that a server reports, which may be anything, if it can be one."""
+    return tokens if isinstance(tokens, int) and 0 <= tokens <= MAX_TOKENS else otherwise
+
+
+def _collect(calls: dict[int, ToolCall], deltas: Sequence[Any]) -> int:
+    """Note what belongs to calls of tools, and return how many tokens it is."""
+    tokens = 0
     for delta in deltas:
         if delta.index not in calls and len(calls) >= MAX_CALLS:
             raise EngineFailed(MODEL, f"it wants more than {MAX_CALLS} tools called at once")
@@ -168,5 +199,7 @@ def _collect(calls: dict[int, ToolCall], deltas: Sequence[Any]) -> None:
         if delta.function is not None:
             call.name += delta.function.name or ""
             call.arguments += delta.function.arguments or ""
+            tokens += count_tokens((delta.function.name or "") + (delta.function.arguments or ""))
         if len(call.arguments) > MAX_ARGUMENTS:
             raise EngineFailed(MODEL, "it calls a tool with too much to say")
+    return tokens

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from petstore.ai.engine import MODEL, Ending, Halt, Question, Source, Usage, count_prompt
 from petstore.ai.error import EngineFailed
+from petstore.ai.lookup import Lookup
 from petstore.ai.model import Model, Reply
 from petstore.ai.tools import Tools, describe_tools
 from petstore.shop import Pet, Shop
@@ -30,12 +31,13 @@ class ModelAdvisor:
     def __init__(self, model: Model, link: Callable[[Shop, str], str]) -> None:
         self._model = model
         self._link = link
+        self._lookup = Lookup()
 
     def answer(self, shop: Shop, question: Question, halt: Halt) -> Iterator[str | Ending]:
         messages: list[dict[str, Any]] = [{"role": "system", "content": INSTRUCTIONS.format(link=self._link(shop, "PET_ID"))}]
         messages += [{"role": message.role.value, "content": message.content} for message in question.messages]
         read = written = 0
-        tools_of_shop = Tools(shop)
+        tools_of_shop = Tools(shop, self._lookup)
         said: list[str] = []
         seen: dict[str, Pet] = {}
         for round_number in range(MAX_ROUNDS + 1):
@@ -49,7 +51,7 @@ class ModelAdvisor:
             if written >= question.max_tokens:
                 reply.finish_reason = "length"
                 break
-            messages += _look_up(tools_of_shop, reply, seen)
+            messages += _look_up(tools_of_shop, reply, seen, halt)
         if not said and reply.finish_reason != "length":
             raise EngineFailed(MODEL, "it said nothing")
         text = "".join(said)
@@ -58,7 +60,7 @@ class ModelAdvisor:
         yield Ending("length" if reply.finish_reason == "length" else "stop", usage, sources)
 
 
-def _look_up(tools: Tools, reply: Reply, seen: dict[str, Pet]) -> Sequence[dict[str, Any]]:
+def _look_up(tools: Tools, reply: Reply, seen: dict[str, Pet], halt: Halt) -> Sequence[dict[str, Any]]:
     """Call the tools that the model wants, and return what it is to read before it goes on."""
     calls = [
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}} for call in reply.calls
@@ -66,6 +68,7 @@ def _look_up(tools: Tools, reply: Reply, seen: dict[str, Pet]) -> Sequence[dict[
     messages: list[dict[str, Any]] = [{"role": "assistant", "content": None, "tool_calls": calls}]
     for call in reply.calls:
         result = tools.call(call.name, call.arguments)
+        halt.hear()
         seen |= {pet.id: pet for pet in result.pets}
         messages.append({"role": "tool", "tool_call_id": call.id, "content": result.text})
     return messages

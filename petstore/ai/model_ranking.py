@@ -1,20 +1,23 @@
 """Recommendations by a language model: it ranks candidates that the embedded recommender chose, and says why.
 
 The model writes one JSON object a line, and each line is a recommendation as soon as it's complete. Must not believe it: a pet
-that isn't a candidate is dropped, and so is every line that isn't what was asked for. What staff or customers wrote in their
-own words is kept from it, so there is nothing that could talk it into anything.
+that isn't a candidate is dropped, and so is every line that isn't what was asked for. Of what staff and customers wrote it gets
+names and breeds alone, which may still talk it into anything; so a reason is one short line of plain words, without links.
 """
 
 import json
 import logging
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from petstore.ai.engine import MODEL, Halt
 from petstore.ai.error import EngineFailed
 from petstore.ai.model import Model
-from petstore.ai.recommender import Recommendation
+from petstore.ai.recommender import FIRST, Recommendation, falling
 from petstore.ai.tools import describe_pet
+from petstore.ai.understanding import TRAITS
 from petstore.shop import Customer, Pet
 
 MAX_LINE = 2_000
@@ -24,6 +27,9 @@ MAX_WRONG = 5
 """Lines in a row that aren't what was asked for, after which nothing better is expected."""
 
 MAX_REASON = 200
+
+_NOT_PLAIN = re.compile(r"[<>\[\]@]|://|www\.|[a-z]\.[a-z]{2}", re.IGNORECASE)
+"""What a reason has no use for: markup, addresses and links."""
 
 TOKENS_A_PICK = 120
 
@@ -48,12 +54,12 @@ class ModelRanking:
         wishes = {
             "species": list(customer.preferences.species),
             "sizes": list(customer.preferences.sizes),
-            "temperament": list(customer.preferences.temperament),
+            "temperament": _known(customer.preferences.temperament),
             "maxPrice": None if customer.preferences.max_price_cents is None else customer.preferences.max_price_cents / 100,
             "goodWithKids": customer.preferences.good_with_kids,
-            "liked": [describe_pet(pet) for pet in liked],
+            "liked": [_describe(pet) for pet in liked],
         }
-        question = json.dumps({"customer": wishes, "candidates": [describe_pet(pet) for pet in candidates]})
+        question = json.dumps({"customer": wishes, "candidates": [_describe(pet) for pet in candidates]})
         messages = [
             {"role": "system", "content": INSTRUCTIONS.format(limit=limit)},
             {"role": "user", "content": question},
@@ -62,42 +68,58 @@ class ModelRanking:
         yield from _read_picks(_lines(pieces), {pet.id: pet for pet in candidates}, limit)
 
 
+def _describe(pet: Pet) -> dict[str, Any]:
+    return describe_pet(pet) | {"temperament": _known(pet.temperament)}
+
+
+def _known(words: Sequence[str]) -> list[str]:
+    return [word for word in words if word.lower() in TRAITS]
+
+
 def _lines(pieces: Iterable[str]) -> Iterator[str]:
     rest = ""
     for piece in pieces:
         *lines, rest = (rest + piece).split("\n")
-        yield from lines
-        if len(rest) > MAX_LINE:
+        if any(len(line) > MAX_LINE for line in (*lines, rest)):
             raise EngineFailed(MODEL, f"it wrote a line of more than {MAX_LINE} characters")
+        yield from lines
     yield rest
 
 
 def _read_picks(lines: Iterable[str], candidates: dict[str, Pet], limit: int) -> Iterator[Recommendation]:
     left = dict(candidates)
-    wrong, highest = 0, 1.0
+    wrong, last = 0, FIRST
     for line in lines:
         if not line.strip() or line.lstrip().startswith("```"):
             continue  # Models like to wrap what they write.
         pick = _read_pick(line, left)
         if pick is None:
             wrong += 1
-            logger.info("a model's line was dropped: %.100r", line)
+            logger.debug("a model's line was dropped: %r", line[:100])
             if wrong >= MAX_WRONG:
                 raise EngineFailed(MODEL, f"{MAX_WRONG} lines in a row were of no use")
             continue
         pet, score, reason = pick
-        wrong, highest = 0, min(highest, score)
+        made = len(candidates) - len(left)
+        # A model gives many pets the same score, and none to the last ones.
+        wrong, last = 0, falling(last, score, limit - made)
         del left[pet.id]
-        yield Recommendation(pet.id, pet.name, round(highest, 2), reason)
-        if len(candidates) - len(left) == limit:
+        yield Recommendation(pet.id, pet.name, last, reason)
+        if made + 1 == limit:
             return
 
 
 def _read_pick(line: str, left: dict[str, Pet]) -> tuple[Pet, float, str] | None:
     try:
         value: Any = json.loads(line)
-        pet, score, reason = left.get(value["petId"]), float(value["score"]), " ".join(value["reason"].split())
+        pet, score, reason = left.get(value["petId"]), float(value["score"]), _visible(value["reason"])
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
-    good = pet is not None and 0 <= score <= 1 and 0 < len(reason) <= MAX_REASON
+    good = pet is not None and 0 <= score <= 1 and 0 < len(reason) <= MAX_REASON and not _NOT_PLAIN.search(reason)
     return (pet, score, reason) if pet is not None and good else None
+
+
+def _visible(text: str) -> str:
+    """Return a text on one line, without what can't be seen, such as what turns the direction of writing."""
+    seen = (character for character in text if character.isspace() or unicodedata.category(character)[0] != "C")
+    return " ".join("".join(seen).split())

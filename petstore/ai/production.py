@@ -7,6 +7,7 @@ Must not know what a generation does.
 """
 
 import logging
+import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -49,19 +50,24 @@ class Meter(Protocol):
         """A run has ended, made at last by `engine`."""
 
 
-class Production:
-    """The making of one run, by this process, which is `holder`."""
+def new_holder() -> str:
+    """Return a name that nobody else has."""
+    return secrets.token_hex(16)
 
-    def __init__(self, log: EventLog, meter: Meter, holder: str, run: Run, generation: Generation) -> None:
+
+class Production:
+    """The making of one run, as `holder`: by that name alone it's ours, in this process too."""
+
+    def __init__(self, log: EventLog, meter: Meter, run: Run, generation: Generation, holder: str | None = None) -> None:
         self._log = log
         self._meter = meter
-        self._holder = holder
+        self.holder = holder or new_holder()
         self.run = run
         self.made = run.made
         self._generation = generation
         self._batches: Iterator[Batch] = generation.batches()
         self._told_at = time.monotonic()
-        self._tokens = 0
+        self._counted = 0
 
     @property
     def engine(self) -> str:
@@ -81,8 +87,7 @@ class Production:
 
     def begun(self, status: RunStatus) -> None:
         """Count what the first batch cost, now that it's kept, with the run that has `status`."""
-        if self._tokens:
-            self._meter.generated(self.engine, self._tokens, heard=True)
+        self._count(heard=True)  # Whoever has started the run is still waiting for its answer.
         self._ended(status)
 
     def make(self) -> None:
@@ -101,6 +106,7 @@ class Production:
             self._fail(BROKEN)
         finally:
             self.close()
+            self._count(heard=False)  # What came after the end.
 
     def close(self) -> None:
         """Give up whatever goes on."""
@@ -109,7 +115,6 @@ class Production:
     def _draft(self, batch: Batch) -> tuple[list[Draft], RunStatus]:
         made = [item for item in batch if isinstance(item, Made)]
         self.made += sum(item.amount for item in made)
-        self._tokens = sum(item.tokens for item in made)
         drafts = [Draft(self.run.topic, item.type, item.data) for item in made]
         for item in batch:
             if isinstance(item, Result):
@@ -123,18 +128,21 @@ class Production:
     def _tell(self, drafts: Sequence[Draft], status: RunStatus) -> bool:
         """Append what the run has come to. Returns whether it goes on, and is ours."""
         outcome, heard = self._log.write(lambda transaction: self._write(transaction, drafts, status))
-        if self._tokens:
-            self._meter.generated(self.engine, self._tokens, heard)
+        self._count(heard)
         if outcome is not None:
             self._ended(outcome)
         return outcome is RunStatus.RUNNING
 
     def _fail(self, data: dict[str, Any]) -> None:
-        self._tokens = 0
         try:
             self._tell([Draft(self.run.topic, ERROR, data)], RunStatus.FAILED)
         except LogUnavailable as error:
             logger.warning("run %s rests until its lease expires: %s", self.run.id, error)
+
+    def _count(self, heard: bool) -> None:
+        tokens, self._counted = self._generation.tokens - self._counted, self._generation.tokens
+        if tokens:
+            self._meter.generated(self.engine, tokens, heard)
 
     def _ended(self, status: RunStatus) -> None:
         if status is not RunStatus.RUNNING:
@@ -144,7 +152,7 @@ class Production:
         """Append. Returns the run's status, None where it isn't ours any more, and whether anybody is there."""
         values = {
             "run": self.run.id,
-            "holder_is": self._holder,
+            "holder_is": self.holder,
             "new_expires_at": producer_expiry(),
             "new_status": status,
             "new_made": self.made,

@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from petstore.ai.engine import MODEL, Halt
 from petstore.ai.error import EngineFailed
@@ -19,6 +19,12 @@ TICK_S = 1.0
 
 PAUSE_S = 0.02
 """How long what comes is collected, at least, before more is handed over: nobody reads faster than this."""
+
+SHARE_S = 0.02
+"""The same for each reading that goes on in this process: what is handed over is written, and others want to write too."""
+
+AHEAD = 1000
+"""How much may be read before it's handed over. Who sends more is left waiting."""
 
 T = TypeVar("T")
 
@@ -35,13 +41,20 @@ class _Poke:
 
 
 class Reading(Generic[T]):
-    """Reads `items(halt)` as long as something comes at least every `silence_s` seconds."""
+    """Reads `items(halt)` as long as something is heard of it at least every `silence_s` seconds."""
+
+    _under_way: ClassVar[set[object]] = set()
 
     def __init__(self, items: Callable[[Halt], Iterator[T]], silence_s: float) -> None:
         self._items = items
         self._silence_s = silence_s
         self._halt = Halt()
         self._queue: queue.SimpleQueue[T | _End | _Poke] = queue.SimpleQueue()
+
+    @property
+    def tokens(self) -> int:
+        """What it has cost by now."""
+        return self._halt.tokens
 
     def poke(self) -> None:
         """Have an empty list handed over soon."""
@@ -53,13 +66,13 @@ class Reading(Generic[T]):
         Closing it hangs up.
         """
         threading.Thread(target=self._read, name="reading", daemon=True).start()
-        heard_at = time.monotonic()
+        self._under_way.add(self)
         try:
             while True:
                 batch, end = self._take(min(TICK_S, self._silence_s))
                 if batch:
-                    heard_at = time.monotonic()
-                elif end is None and time.monotonic() - heard_at >= self._silence_s:
+                    self._halt.hear()
+                elif end is None and time.monotonic() - self._halt.heard_at >= self._silence_s:
                     raise EngineFailed(MODEL, f"nothing came for {self._silence_s:g} s")
                 if batch or end is None:
                     yield batch
@@ -68,8 +81,9 @@ class Reading(Generic[T]):
                         raise end.error
                     return
                 if batch:
-                    time.sleep(PAUSE_S)
+                    time.sleep(max(PAUSE_S, SHARE_S * len(self._under_way)))
         finally:
+            self._under_way.discard(self)
             self._halt.request()
 
     def _take(self, timeout_s: float) -> tuple[list[T], _End | None]:
@@ -90,6 +104,8 @@ class Reading(Generic[T]):
         try:
             for item in self._items(self._halt):
                 self._queue.put(item)
+                while self._queue.qsize() >= AHEAD and not self._halt.requested:
+                    time.sleep(PAUSE_S)
         except Exception as caught:  # noqa: BLE001 (it is raised again, where it's waited for)
             error = caught
         finally:

@@ -9,6 +9,12 @@ from typing import Protocol
 
 from petstore.shop import Customer, Shop
 
+STEP = 0.001
+"""What a score falls by at the least, and what it's rounded to."""
+
+FIRST = 1.0 + STEP
+"""What the first score comes after."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
@@ -42,3 +48,8 @@ class Recommender(Protocol):
 
     def is_quick(self, shop: Shop) -> bool:
         """Say whether a pick takes so little time in this shop that a thread for it would cost more: well under a millisecond."""
+
+
+def falling(score: float, wanted: float, left: int) -> float:
+    """Return the score of the next pick after one with `score`: `wanted`, or what leaves room for the `left`, itself included."""
+    return round(max(min(wanted, score - STEP), left * STEP), 3)

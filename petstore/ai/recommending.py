@@ -26,9 +26,6 @@ RECOMMENDATION = "recommendation"
 SLICE_S = 0.005
 """Picks made within this time are committed together: a fast recommender must not pay a commit for each."""
 
-TOKENS_A_PICK = 60
-"""About what one line of a model costs, which says what it cost only in the end."""
-
 CANDIDATES = 30
 """Pets that a model chooses from: each costs a hundred tokens to read."""
 
@@ -73,6 +70,7 @@ class _Choice:
         self.engine = EMBEDDED if ranking is None else MODEL
         self.phase = "choosing"
         self.total: int | None = run.request["limit"]
+        self.tokens = 0
         self._limit: int = run.request["limit"]
         self._customer_id = str(run.customer_id)
         self._picks = [_pick(event) for event in done if event.type == RECOMMENDATION]
@@ -92,6 +90,7 @@ class _Choice:
                 yield from self._by_model(self._ranking, get_customer(self._shop, self._customer_id))
             except EngineFailed as error:
                 logger.warning("the embedded recommender goes on instead of the model: %s", error)
+                yield []  # While it's known whose the tokens are that led to nothing.
         if self._left():
             self.engine = EMBEDDED
         yield from self._embedded()
@@ -110,8 +109,10 @@ class _Choice:
         batches = self._reading.batches()
         try:
             for picks in batches:
-                yield self._made(picks, TOKENS_A_PICK)
+                self.tokens = self._reading.tokens
+                yield self._made(picks)
         finally:
+            self.tokens = self._reading.tokens
             batches.close()  # type: ignore[attr-defined]
             self._reading = None
 
@@ -128,14 +129,10 @@ class _Choice:
                 return
             yield batch
 
-    def _made(self, picks: Sequence[Recommendation], tokens: int = 0) -> list[Made | Result]:
+    def _made(self, picks: Sequence[Recommendation]) -> list[Made | Result]:
         self._picks += picks
         return [
-            Made(
-                RECOMMENDATION,
-                {"petId": pick.pet_id, "name": pick.name, "score": pick.score, "reason": pick.reason},
-                tokens=tokens,
-            )
+            Made(RECOMMENDATION, {"petId": pick.pet_id, "name": pick.name, "score": pick.score, "reason": pick.reason})
             for pick in picks
         ]
 

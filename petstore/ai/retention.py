@@ -18,10 +18,12 @@ BATCH = 100
 """Runs that are forgotten with one statement, and of the old ones with one transaction, so that nobody waits for it."""
 
 
-def forget_old(log: EventLog, transaction: Transaction, before: int) -> None:
-    """Forget some of the runs that were begun before this moment and have ended."""
+def forget_old(log: EventLog, transaction: Transaction, before: int) -> int:
+    """Forget up to BATCH of the runs that were begun before this moment and have ended. Returns how many."""
     old = select(runs).where(runs.c.status != RunStatus.RUNNING, runs.c.created_at < before).limit(BATCH)
-    _forget(log, transaction, [run_from(row) for row in transaction.connection.execute(old)])
+    found = [run_from(row) for row in transaction.connection.execute(old)]
+    _forget(log, transaction, found)
+    return len(found)
 
 
 def forget_customer(shop: Shop, customer_id: str, meter: Meter) -> None:

@@ -118,6 +118,11 @@ def run_from(row: Row[Any]) -> Run:
     )
 
 
+def row_from(run: Run) -> dict[str, Any]:
+    """Return what a row of the table holds of a run."""
+    return {name: getattr(run, name) for name in Run.__slots__ if name in runs.c}
+
+
 def id_in(topic: str) -> str | None:
     """Return the id of the run whose topic this is, or None when it's another topic."""
     for prefix in _PREFIXES.values():

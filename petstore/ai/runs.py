@@ -7,27 +7,26 @@ Must not know HTTP, nor what a generation does.
 """
 
 import logging
-import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, insert, update
 
+from petstore.ai.calls import Calls
 from petstore.ai.engine import EMBEDDED
-from petstore.ai.error import RunNotFound
+from petstore.ai.error import RunEnded, RunNotFound
+from petstore.ai.finding import find_going_on, find_run, find_same, is_cut
 from petstore.ai.generation import Generate
+from petstore.ai.presence import Presence
 from petstore.ai.production import Meter, Production, stop
-from petstore.ai.run import Run, RunKind, RunStatus, id_in, now, producer_expiry, run_from, runs
-from petstore.shop import CustomerNotFound, KeyReused, Shop, find_customer, new_id
+from petstore.ai.run import Run, RunKind, RunStatus, id_in, now, producer_expiry, row_from, runs
+from petstore.shop import CustomerNotFound, Shop, find_customer, new_id
 from petstore.sse import Draft, EventLog, Feed, LogUnavailable, Selection, Transaction, close_own_loop
 
 DEFAULT_LIMIT = 10
 """Recommendations of a run that asks for no number."""
-
-MAX_CALLS = 100
-"""Runs that one process has made by a model at once: each is paid for. The embedded engines make what comes on top of that."""
 
 DELETED = "it was deleted"
 
@@ -35,14 +34,6 @@ PAGE = 10_000
 """Events of a run, and far more than any has."""
 
 # Built once: building a statement takes longer than SQLite takes for it.
-_BY_ID = select(runs).where(runs.c.id == bindparam("run"))
-_BY_KEY = select(runs).where(runs.c.key == bindparam("run_key"))
-_GOING_ON = select(runs).where(
-    runs.c.tenant == bindparam("tenant"),
-    runs.c.customer_id == bindparam("customer"),
-    runs.c.status == RunStatus.RUNNING,
-    runs.c.kind == RunKind.RECOMMENDATIONS,
-)
 _INSERT = insert(runs)
 
 logger = logging.getLogger(__name__)
@@ -70,9 +61,8 @@ class Runs:
         self._engine = engine
         self.meter = meter
         self._lease = int(lease_s * 1e6)
-        self.touch_s = max(0.1, lease_s / 4)
-        """How often it's noted that somebody is there."""
-        self.holder = secrets.token_hex(16)
+        self.presence = Presence(log, lease_s)
+        self._calls = Calls()
         self._making: dict[str, Production] = {}
 
     def start(
@@ -93,80 +83,86 @@ class Runs:
         LogUnavailable.
         """
         lease = self._lease if lease_s is None else int(lease_s * 1e6)
-        return self._begin(self._make_run(shop, kind, request, customer_id, engine, lease, watched), key, join=False)
+        run = self._make_run(shop, kind, request, customer_id, engine, lease, watched)
+        return self._begin(run, key, watched, join=False)
 
     def join(self, shop: Shop, customer_id: str) -> Run:
         """Return the run of recommendations that goes on for this customer, or start one. Raises as `start` does."""
         request = {"limit": DEFAULT_LIMIT}
         run = self._make_run(shop, RunKind.RECOMMENDATIONS, request, customer_id, None, self._lease, watched=True)
-        return self._begin(run, None, join=True)
+        return self._begin(run, None, watched=True, join=True)
 
     def find(self, topic: str) -> Run | None:
         """Return the run whose events are in `topic`, if there is one."""
         run_id = id_in(topic)
-        run = None if run_id is None else self._log.query(lambda connection: _find(connection, run_id))
+        run = None if run_id is None else self._log.query(lambda connection: find_run(connection, run_id))
         return run if run is not None and run.topic == topic else None
 
     def get(self, run_id: str) -> Run:
-        """Return the run. Raises RunNotFound."""
-        run = self._log.query(lambda connection: _find(connection, run_id))
+        """Return the run. Raises RunNotFound, also for one whose events retention has begun to remove."""
+
+        def find(connection: Connection) -> Run | None:
+            run = find_run(connection, run_id)
+            return None if run is None or is_cut(self._log, connection, run) else run
+
+        run = self._log.query(find)
         if run is None:
             raise RunNotFound(run_id)
         return run
 
     def rejoin(self, run: Run) -> None:
-        """Note that somebody is back, if the run goes on and waits for that."""
-        if run.status is RunStatus.RUNNING and run.watched_until <= now() + run.lease:
-            self.keep([run.id], [])
+        """Note that somebody is back, if the run goes on. Raises LogUnavailable."""
+        self.presence.rejoin(run)
 
-    def keep(self, present: Sequence[str], left: Sequence[str]) -> None:
-        """Note that somebody is there to see the runs `present`, and that nobody is any more to see those of `left`."""
-        going_on = update(runs).where(runs.c.status == RunStatus.RUNNING)
-
-        def note(transaction: Transaction) -> None:
-            for ids, until in ((present, now() + self._slack()), (left, now())):
-                if ids:
-                    transaction.connection.execute(going_on.where(runs.c.id.in_(ids)).values(watched_until=runs.c.lease + until))
-
-        if present or left:
-            self._log.write(note)
-        for run_id in left:
+    def leave(self, run_ids: Sequence[str]) -> None:
+        """Note that nobody is here any more to see these runs: those that wait for nobody end at once. Raises LogUnavailable."""
+        self.presence.leave(run_ids)
+        for run_id in run_ids:
             production = self._making.get(run_id)
             if production is not None and not production.run.lease:
                 production.poke()
 
     def stop(self, run_id: str) -> None:
-        """End a run now, if it goes on: up to the call of a model, wherever that is made. Raises RunNotFound."""
+        """End a run now, up to the call of a model, wherever that is made. Raises RunNotFound, RunEnded."""
 
-        def end(transaction: Transaction) -> Run | None:
-            run = _find(transaction.connection, run_id)
+        def end(transaction: Transaction) -> Run:
+            run = find_run(transaction.connection, run_id)
             if run is None:
                 raise RunNotFound(run_id)
             if run.status is not RunStatus.RUNNING:
-                return None
+                raise RunEnded(run_id)
             stop(transaction, run, run.engine, DELETED)
             return run
 
         stopped = self._log.write(end)
-        if stopped is not None:
-            self.meter.run_ended(stopped.kind, RunStatus.STOPPED, stopped.engine)
+        self.meter.run_ended(stopped.kind, RunStatus.STOPPED, stopped.engine)
+
+    def is_busy(self) -> bool:
+        """Say whether this process makes any run."""
+        return bool(self._making)
 
     def hand_over(self) -> None:
         """Let go of all runs that this process makes, so that another one can go on with them at once. Raises LogUnavailable."""
-        mine = update(runs).filter_by(holder=self.holder, status=RunStatus.RUNNING).values(holder="", expires_at=0)
-        if self._making:
-            self._log.write(lambda transaction: transaction.connection.execute(mine))
-        for production in tuple(self._making.values()):
+        making = tuple(self._making.values())
+        ours = runs.c.holder.in_([production.holder for production in making]) & (runs.c.status == RunStatus.RUNNING)
+        if making:
+            free = update(runs).where(ours).values(holder="", expires_at=0)
+            self._log.write(lambda transaction: transaction.connection.execute(free))
+        for production in making:
             production.poke()
 
-    def go_on(self, run: Run) -> None:
-        """Make the rest of a run that somebody else began, and that is ours by now."""
+    def is_making(self, run_id: str) -> bool:
+        """Say whether this process is at it."""
+        return run_id in self._making
+
+    def go_on(self, run: Run, holder: str) -> None:
+        """Make the rest of a run that somebody else began, as `holder`, whose it is by now."""
         try:
             done = self._log.read([run.topic], 0, PAGE)
         except LogUnavailable as error:
             logger.warning("run %s rests until its lease expires: %s", run.id, error)
         else:
-            self._make(self._produce(run, self._generates[run.kind](run, done)))
+            self._make(Production(self._log, self.meter, run, self._generates[run.kind](run, done), holder))
 
     def _make_run(
         self,
@@ -179,67 +175,69 @@ class Runs:
         watched: bool,
     ) -> Run:
         moment = now()
-        until = moment + lease + (self._slack() if watched else 0)
-        made_by = EMBEDDED if len(self._making) >= MAX_CALLS else engine or self._engine
+        until = moment + lease + (self.presence.slack if watched else 0)
+        made_by = engine or self._engine
+        # Here and now: whoever asks in the same moment finds the place taken.
+        if made_by != EMBEDDED and not self._calls.take((shop.tenant, customer_id)):
+            made_by = EMBEDDED
         return Run(new_id(), shop.tenant, kind, customer_id, request, made_by, RunStatus.RUNNING, 0, lease, until, moment)
 
-    def _begin(self, run: Run, key: str | None, *, join: bool) -> Run:
-        production = self._produce(run, self._generates[run.kind](run, ()))
-        # What takes no time is kept together with the run. (A run that is found instead made it for nothing: that is rare.)
-        drafts, status = production.first() if run.engine == EMBEDDED else ([], RunStatus.RUNNING)
+    def _begin(self, run: Run, key: str | None, watched: bool, *, join: bool) -> Run:
+        production = Production(self._log, self.meter, run, self._generates[run.kind](run, ()))
+        goes_on = False
         try:
-            found = self._log.write(lambda transaction: self._insert(transaction, production, key, join, drafts, status))
-        except BaseException:
-            production.close()
-            raise
-        if found is not None:
-            production.close()
-            return found
-        production.begun(status)
-        if status is RunStatus.RUNNING:
+            # What takes no time is kept together with the run. (A run that is found instead made it for nothing: that is rare.)
+            drafts, status = production.first() if run.engine == EMBEDDED else ([], RunStatus.RUNNING)
+            found = self._log.write(lambda transaction: self._insert(transaction, production, key, watched, join, drafts, status))
+            if found is None:
+                production.begun(status)
+                goes_on = status is RunStatus.RUNNING
+        finally:
+            if not goes_on:
+                production.close()
+                self._give_back(run)
+        if goes_on:
             threading.Thread(target=self._make, args=(production,), name=f"run {run.id}", daemon=True).start()
-        return replace(run, status=status, made=production.made)
+        return found or replace(run, status=status, made=production.made)
 
     def _insert(
         self,
         transaction: Transaction,
         production: Production,
         key: str | None,
+        watched: bool,
         join: bool,
         drafts: Sequence[Draft],
         status: RunStatus,
     ) -> Run | None:
         """Keep a new run with what it has made, unless there is one already: then that is returned."""
         run, connection = production.run, transaction.connection
-        found = _find_same(connection, run, key) if key is not None else _find_going_on(connection, run) if join else None
+        found = find_same(self._log, connection, run, key) if key is not None else find_going_on(connection, run) if join else None
         if found is not None:
+            # At once: its lease may be about to end.
+            if watched:
+                self.presence.come(connection, found)
             return found
         # Recommendations that are made already began with a look at the customer.
         unseen = run.customer_id is not None and not (drafts and run.kind is RunKind.RECOMMENDATIONS)
         if unseen and find_customer(Shop(self._log, run.tenant), connection, str(run.customer_id)) is None:
             raise CustomerNotFound(str(run.customer_id))
-        row = {
-            "id": run.id,
-            "tenant": run.tenant,
-            "kind": run.kind,
-            "customer_id": run.customer_id,
-            "request": dict(run.request),
+        row = row_from(run) | {
             "key": key,
-            "engine": run.engine,
             "status": status,
             "made": production.made,
-            "holder": self.holder,
+            "holder": production.holder,
             "expires_at": producer_expiry(),
-            "lease": run.lease,
-            "watched_until": run.watched_until,
-            "created_at": run.created_at,
         }
         connection.execute(_INSERT, row)
+        if watched and status is RunStatus.RUNNING:
+            self.presence.come(connection, run)
         transaction.append(drafts)
         return None
 
-    def _produce(self, run: Run, generation: Any) -> Production:
-        return Production(self._log, self.meter, self.holder, run, generation)
+    def _give_back(self, run: Run) -> None:
+        if run.engine != EMBEDDED:
+            self._calls.give_back((run.tenant, run.customer_id))
 
     def _make(self, production: Production) -> None:
         run = production.run
@@ -250,7 +248,8 @@ class Runs:
             else:
                 self._make_watched(production)
         finally:
-            del self._making[run.id]
+            self._making.pop(run.id, None)
+            self._give_back(run)
             close_own_loop()
 
     def _make_watched(self, production: Production) -> None:
@@ -271,27 +270,3 @@ class Runs:
             production.make()
         finally:
             self._feed.leave(subscription)
-
-    def _slack(self) -> int:
-        """Return for how long, besides the lease, whoever is there is believed to be."""
-        return int(2e6 * self.touch_s)
-
-
-def _find(connection: Connection, run_id: str) -> Run | None:
-    row = connection.execute(_BY_ID, {"run": run_id}).first()
-    return None if row is None else run_from(row)
-
-
-def _find_same(connection: Connection, run: Run, key: str) -> Run | None:
-    row = connection.execute(_BY_KEY, {"run_key": key}).first()
-    if row is None:
-        return None
-    found = run_from(row)
-    if (found.kind, found.customer_id, found.request) != (run.kind, run.customer_id, run.request):
-        raise KeyReused(key)
-    return replace(found, replayed=True)
-
-
-def _find_going_on(connection: Connection, run: Run) -> Run | None:
-    rows = connection.execute(_GOING_ON, {"tenant": run.tenant, "customer": run.customer_id})
-    return next((run_from(row) for row in rows if row.request == run.request), None)

@@ -12,14 +12,21 @@ import time
 from sqlalchemy import Select, select, update
 
 from petstore.ai.engine import EMBEDDED
-from petstore.ai.production import UNAVAILABLE
-from petstore.ai.retention import forget_old
+from petstore.ai.presence import forget
+from petstore.ai.production import UNAVAILABLE, new_holder
+from petstore.ai.retention import BATCH, forget_old
 from petstore.ai.run import Run, RunStatus, now, producer_expiry, run_from, runs
 from petstore.ai.runs import Runs
 from petstore.sse import ERROR, Draft, EventLog, Transaction
 
 SWEEP_S = 2.5
 """How often abandoned runs are looked for."""
+
+AGAIN_S = 1.0
+"""How soon it's looked again at one that may be abandoned: who makes it says so every second."""
+
+PAGE = 1_000
+"""Runs that are looked at together: more than two workers ever make by models."""
 
 FORGET_S = 60.0
 """How often runs past retention are looked for, at most."""
@@ -34,25 +41,37 @@ class Sweep:
         self._log = log
         self._runs = runs
         self._retention_s = retention_s
+        self._seen: dict[str, int] = {}
         self._forget_at = 0.0
         self._forget_s = min(FORGET_S, retention_s / 10)
 
     def sweep(self) -> float:
         """Take over one run, or forget some. Returns the seconds to the next sweep. Raises LogUnavailable."""
         # Looked at first: a write lock every second, for nothing, would be felt by those who write.
-        if self._log.query(lambda connection: connection.execute(_abandoned()).first()):
-            run = self._log.write(self._adopt)
-            if run is not None:
-                logger.warning("run %s was abandoned and goes on here", run.id)
-                self._runs.go_on(run)
-            return 0.0
+        rows = self._log.query(lambda connection: connection.execute(_abandoned()).all())
+        resting = {row.id: row.expires_at for row in rows if not self._runs.is_making(row.id)}
+        # Twice: when all of us have slept, as a laptop does, the others are about to go on. Who has handed a run over doesn't.
+        for run_id, expires_at in resting.items():
+            if expires_at == 0 or self._seen.get(run_id) == expires_at:
+                self._take_over(run_id, expires_at)
+                return 0.0
+        self._seen = resting
         if time.monotonic() > self._forget_at:
+            if self._log.write(self._forget_old) == BATCH:
+                return 0.0
             self._forget_at = time.monotonic() + self._forget_s
-            self._log.write(self._forget_old)
-        return SWEEP_S
+        return AGAIN_S if resting else SWEEP_S
 
-    def _adopt(self, transaction: Transaction) -> Run | None:
-        row = transaction.connection.execute(_abandoned()).first()
+    def _take_over(self, run_id: str, expires_at: int) -> None:
+        holder = new_holder()
+        run = self._log.write(lambda transaction: self._adopt(transaction, run_id, expires_at, holder))
+        if run is not None:
+            logger.warning("run %s was abandoned and goes on here", run.id)
+            self._runs.go_on(run, holder)
+
+    def _adopt(self, transaction: Transaction, run_id: str, expires_at: int, holder: str) -> Run | None:
+        resting = select(runs).filter_by(id=run_id, status=RunStatus.RUNNING, expires_at=expires_at)
+        row = transaction.connection.execute(resting).first()
         if row is None:
             return None
         run = run_from(row)
@@ -63,12 +82,13 @@ class Sweep:
             self._runs.meter.run_ended(run.kind, RunStatus.FAILED, run.engine)
             logger.warning("run %s ends: its worker has gone, and with it the call of the model", run.id)
             return None
-        transaction.connection.execute(claim.values(holder=self._runs.holder, expires_at=producer_expiry()))
+        transaction.connection.execute(claim.values(holder=holder, expires_at=producer_expiry()))
         return run
 
-    def _forget_old(self, transaction: Transaction) -> None:
-        forget_old(self._log, transaction, now() - int(self._retention_s * 1e6))
+    def _forget_old(self, transaction: Transaction) -> int:
+        forget(transaction.connection)
+        return forget_old(self._log, transaction, now() - int(self._retention_s * 1e6))
 
 
-def _abandoned() -> Select[tuple[object, ...]]:
-    return select(runs).where(runs.c.status == RunStatus.RUNNING, runs.c.expires_at < now()).limit(1)
+def _abandoned() -> Select[tuple[str, int]]:
+    return select(runs.c.id, runs.c.expires_at).where(runs.c.status == RunStatus.RUNNING, runs.c.expires_at < now()).limit(PAGE)

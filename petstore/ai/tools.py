@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from petstore.ai.care import read_care
+from petstore.ai.lookup import Lookup
 from petstore.shop import Pet, Shop, Species, Wishes, count_stock, find_matches, split_words
 
 MAX_PETS = 10
@@ -74,8 +75,9 @@ def describe_tools() -> list[dict[str, Any]]:
 class Tools:
     """The tools of one shop."""
 
-    def __init__(self, shop: Shop) -> None:
+    def __init__(self, shop: Shop, lookup: Lookup) -> None:
         self._shop = shop
+        self._lookup = lookup
 
     def call(self, name: str, arguments: str) -> Result:
         """Do what the model asks for, if it's ours to do. Raises LogUnavailable."""
@@ -93,7 +95,7 @@ class Tools:
             return Result(json.dumps(dict(read_care()[Species(asked.species)])))
         lines = [
             {"species": line.species, "pets": line.kinds, "stock": line.stock, "from": line.lowest_cents / 100}
-            for line in self._shop.query(lambda connection: count_stock(self._shop, connection))
+            for line in self._lookup.query(self._shop, lambda connection: count_stock(self._shop, connection))
         ]
         return Result(json.dumps(lines))
 
@@ -105,7 +107,7 @@ class Tools:
             max_price_cents=None if asked.max_price is None else round(asked.max_price * 100),
             words=split_words(asked.text),
         )
-        pets = self._shop.query(lambda connection: find_matches(self._shop, connection, wishes, asked.limit))
+        pets = self._lookup.query(self._shop, lambda connection: find_matches(self._shop, connection, wishes, asked.limit))
         return Result(json.dumps([describe_pet(pet) | {"description": pet.description[:DESCRIBED]} for pet in pets]), tuple(pets))
 
 

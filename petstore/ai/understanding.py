@@ -89,6 +89,9 @@ _TRAITS: Mapping[str, str] = {
     "shy": "shy",
 }
 
+TRAITS = frozenset(_TRAITS)
+"""The words for a temperament that we know. Whatever else is written there is somebody's own word."""
+
 _SUBJECTS: Mapping[str, str] = {
     "food": "food feed feeding eat eats diet fed meal meals",
     "home": "cage litter terrarium housing bedding hutch tray",

@@ -55,6 +55,8 @@ class Body(BaseModel):
     read_only: ClassVar[frozenset[str]] = frozenset()
     """Members of what is shown that are the server's to set: a client may send them back, and they stay as they are."""
 
+    max_bytes: ClassVar[int] = MAX_BODY
+
     @classmethod
     def read(cls, *, optional: bool = False) -> Self:
         """Return the body of the current request. One that isn't JSON overrides this; see `read_body`."""
@@ -107,7 +109,7 @@ def read_body(model: type[B], *, optional: bool = False) -> B:
     Raises InvalidRequest (not JSON), InvalidBody (JSON that the model doesn't allow), and werkzeug's errors for a body
     that is too large or isn't declared to be JSON.
     """
-    content = read_content()
+    content = read_content(model.max_bytes)
     if optional and not content:
         content = b"{}"
     elif not request.is_json:

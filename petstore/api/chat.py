@@ -6,7 +6,7 @@ A completion is a run; here it's only shown in another shape. Parse, one call, r
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from flask import Blueprint, Response, json, jsonify, url_for
+from flask import Blueprint, Response, json, jsonify, request, url_for
 from pydantic import Field
 
 from petstore.ai import DELTA, EMBEDDED, Run, RunKind, request_for
@@ -16,7 +16,7 @@ from petstore.api.chat_body import ChatRequest
 from petstore.api.chat_data import ChatChunk, ChatCompletion, ChatError, ModelInfo, ModelList
 from petstore.api.chat_wire import Completion
 from petstore.api.error import ModelNotFound, RunFailed
-from petstore.api.event_stream import admit_stream, stream_response, wait_for_end
+from petstore.api.event_stream import admit_stream, place_to_wait, stream_response, wait_for_end
 from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, replay_headers, run_key
 from petstore.api.operation import Answer, Chunks, Operation
 from petstore.api.parameter import Header, Path
@@ -38,8 +38,11 @@ MODELS: Mapping[str, str | None] = {
 RELEASED = 1_767_225_600
 """When our models came into the world, since every model has to say that: 2026-01-01."""
 
-_CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
+_CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
 """What OpenAI calls these."""
+
+_PATHS = ("/v1/chat/", "/v1/models")
+"""Where OpenAI's clients go."""
 
 TIMEOUT_S = 150.0
 """How long a client waits for a whole answer at the most."""
@@ -71,30 +74,20 @@ def create_completion(body: ChatRequest) -> Response:
 
     As OpenAI's clients do: whole, or with `stream` in chunks, whose last one is `[DONE]`. A bearer token goes where they have
     their API key; only the demo also answers those who bring none. Who comes back with the same `Idempotency-Key` gets the same
-    answer, and nothing is generated twice.
+    answer, and nothing is generated twice; only one that failed is tried anew.
     """
     customer_id = own_chat()
     engine, key = engine_of(body.model), run_key()
-    holders = admit_stream(customer_id, says_goodbye=False) if body.stream else ()
-    parts = services()
-    run = parts.runs.start(
-        requested_shop(),
-        RunKind.CHAT,
-        request_for(body.question(), body.model),
-        customer_id,
-        key=key,
-        engine=engine,
-        # Who can't come back to an answer isn't waited for.
-        lease_s=None if key else 0.0,
-        watched=True,
-    )
-    parts.runs.rejoin(run)
-    completion = _completion(run, body)
     if body.stream:
-        selection = Selection((run.topic,), Form(dialect=completion))
+        holders = admit_stream(customer_id, says_goodbye=False)
+        run = _start(body, customer_id, engine, key)
+        selection = Selection((run.topic,), Form(dialect=_completion(run, body)))
         response = stream_response(selection, Opening(run.beginning), lambda _: run_links(run)["self"], holders)
     else:
-        response = _whole(run, completion, wait_for_end(run.topic, TIMEOUT_S))
+        with place_to_wait(customer_id):
+            run = _start(body, customer_id, engine, key)
+            events = wait_for_end(run.topic, TIMEOUT_S)
+        response = _whole(run, _completion(run, body), events)
     response.headers.update({"Link": f'<{run_links(run)["self"]}>; rel="monitor"'} | replay_headers(run))
     return response
 
@@ -129,10 +122,13 @@ def text_of(events: list[Event]) -> str:
     return "".join(event.value()["content"] for event in events if event.type == DELTA)
 
 
-@blueprint.after_request
+@blueprint.after_app_request
 def _add_error(response: Response) -> Response:
-    """Give problems the member `error`, by which OpenAI's clients tell what is wrong."""
-    if response.mimetype == CONTENT_TYPE:
+    """Give problems the member `error`, by which OpenAI's clients tell what is wrong.
+
+    Of the whole application, by their paths: what no view has taken, such as another method, is of no blueprint.
+    """
+    if response.status_code >= 400 and request.path.startswith(_PATHS) and response.mimetype == CONTENT_TYPE:
         problem: dict[str, Any] = json.loads(response.get_data())
         first = problem.get("errors", [{}])[0]
         code = _CODES.get(problem["status"], first.get("code"))
@@ -141,6 +137,20 @@ def _add_error(response: Response) -> Response:
         problem["error"] = {"message": message, "type": kind, "param": first.get("field"), "code": code}
         response.set_data(json.dumps(problem) + "\n")
     return response
+
+
+def _start(body: ChatRequest, customer_id: str | None, engine: str | None, key: str | None) -> Run:
+    return services().runs.start(
+        requested_shop(),
+        RunKind.CHAT,
+        request_for(body.question(), body.model),
+        customer_id,
+        key=key,
+        engine=engine,
+        # Who can't come back to an answer isn't waited for.
+        lease_s=None if key else 0.0,
+        watched=True,
+    )
 
 
 def _completion(run: Run, body: ChatRequest) -> Completion:

@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from petstore.sse import Error
 
-Code = Literal["required_field", "invalid_format", "invalid_type", "out_of_range", "unknown_field"]
+Code = Literal["required_field", "invalid_format", "invalid_type", "out_of_range", "unknown_field", "model_not_found"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +80,11 @@ class PreconditionFailed(Error):
 
 
 class ModelNotFound(Error):
-    """There is no model by this name among those in `known`, which a client may ask."""
+    """There is no model of that name to chat with. `models` are the names that there are."""
 
-    def __init__(self, known: Sequence[str]) -> None:
-        super().__init__(f"there is no such model; there are {', '.join(known)}")
-        self.known = tuple(known)
+    def __init__(self, models: Sequence[str]) -> None:
+        super().__init__(f"there is no such model; there are {', '.join(models)}")
+        self.models = tuple(models)
 
 
 class RunFailed(Error):

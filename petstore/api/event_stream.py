@@ -5,9 +5,10 @@ Must not know which streams there are.
 
 import socket
 import ssl
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, NoReturn
 
 from flask import Response, abort, request
 from werkzeug.datastructures import MIMEAccept
@@ -44,8 +45,8 @@ ANSWER_HEADERS = (
 
 REFUSALS = {
     "draining": "this server is about to end; another one takes new streams",
-    "full": "this server has no place for another stream",
-    "too-many": "this client has as many streams as it may",
+    "full": "this server has no place for another stream, nor for another client that waits for an answer",
+    "too-many": "this client has as many streams, and answers that it waits for, as it may",
 }
 
 
@@ -69,18 +70,33 @@ def admit_stream(customer_id: str | None = None, *, says_goodbye: bool = True) -
     A client that names event streams in its Accept header may be a browser, whose EventSource would give up for good on a 503.
     So it gets a stream that says goodbye and when to come back, unless the resource isn't for those (`says_goodbye`).
     """
-    # Customers of two shops are two, also where they have the same id, as in copies of the demo shop.
-    user = customer_id and customer_id + requested_shop().topic_suffix
-    holders = tuple(f"{kind} {name}" for kind, name in (("address", client_address()), ("user", user)) if name)
-    parts = services()
-    reason = parts.refusal(holders)
+    holders = _holders(customer_id)
+    reason = services().refusal(holders)
     if reason is None:
         return holders
-    parts.feed.observer.refused(reason)
     # At an ending server everybody gets that: had he come a moment before, he would have had it too.
     if says_goodbye and (reason == "draining" or named_event_stream()):
+        services().feed.observer.refused(reason)
         abort(refuse_stream(reason))
-    abort(problem(503, detail=REFUSALS[reason], headers={"Retry-After": "2"}))
+    _refuse(reason)
+
+
+@contextmanager
+def place_to_wait(customer_id: str | None) -> Iterator[None]:
+    """Hold a place among the streams while a client waits for a whole answer, or end the request, when there is none.
+
+    Such a client holds a connection for as long as a stream's does, so it's counted like one. Taken before the answer is begun:
+    what nobody could wait for isn't made.
+    """
+    admission, holders = services().admission, _holders(customer_id)
+    reason = admission.refusal(holders)
+    if reason is not None:
+        _refuse(reason)
+    admission.take(holders)
+    try:
+        yield
+    finally:
+        admission.give_back(holders)
 
 
 def named_event_stream() -> bool:
@@ -125,7 +141,7 @@ def stream_response(selection: Selection, opening: Opening, snapshot: Callable[[
 def wait_for_end(topic: str, timeout_s: float) -> list[Event]:
     """Return all events of a run for a client that wants the whole; not the last one, if it takes too long or the client leaves.
 
-    A server that is about to end waits for nobody either.
+    Called within `place_to_wait`. A server that is about to end waits for nobody either.
     """
     parts, connection = services(), request.environ.get(CONNECTION)
     return parts.audience.collect(parts.feed, topic, timeout_s, lambda: not parts.feed.draining and is_there(connection))
@@ -163,6 +179,17 @@ def _accepts(header: str) -> _Accepted:
         return _Accepted(True, False)  # An empty header excludes nothing.
     accepted = parse_accept_header(header, MIMEAccept)
     return _Accepted(bool(accepted.quality(CONTENT_TYPE)), any(media_type == CONTENT_TYPE for media_type, _ in accepted))
+
+
+def _holders(customer_id: str | None) -> tuple[str, ...]:
+    # Customers of two shops are two, also where they have the same id, as in copies of the demo shop.
+    user = customer_id and customer_id + requested_shop().topic_suffix
+    return tuple(f"{kind} {name}" for kind, name in (("address", client_address()), ("user", user)) if name)
+
+
+def _refuse(reason: str) -> NoReturn:
+    services().feed.observer.refused(reason)
+    abort(problem(503, detail=REFUSALS[reason], headers={"Retry-After": "2"}))
 
 
 def _response(body: Iterable[bytes]) -> Response:

@@ -16,7 +16,7 @@ from werkzeug import Response as AnyResponse
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from petstore.ai import RunNotFound
+from petstore.ai import RunEnded, RunNotFound
 from petstore.api.error import (
     Code,
     FieldError,
@@ -164,6 +164,10 @@ def _answer_amount(error: WrongAmount) -> Response:
     return problem(409, str(error), [FieldError("amount", f"must be {error.total}", "invalid_format")])
 
 
+def _answer_model(error: ModelNotFound) -> Response:
+    return problem(404, str(error), [FieldError("model", f"must be one of {', '.join(error.models)}", "model_not_found")])
+
+
 def _answer_unauthorized(error: Unauthorized) -> Response:
     parts = [f'Bearer realm="{REALM}"']
     if error.code is not None:
@@ -223,7 +227,8 @@ _ANSWERS: dict[type[Error], Callable[[Any], Response]] = {
     PaymentNotFound: _with_status(404),
     CustomerNotFound: _with_status(404),
     RunNotFound: _with_status(404),
-    ModelNotFound: _with_status(404),
+    RunEnded: _with_status(409),
+    ModelNotFound: _answer_model,
     KeyReused: _with_status(422),
     OutOfStock: _with_status(409),
     UsernameTaken: _with_status(409),

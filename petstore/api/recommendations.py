@@ -12,11 +12,12 @@ from petstore.ai import PROGRESS, RECOMMENDATION, Run, RunKind, RunStatus
 from petstore.api.access import brought_token, own_recommendations
 from petstore.api.bearer import Scope
 from petstore.api.error import RunFailed
-from petstore.api.event_data import Engine, EventId, Progress, Recommendation, RunComplete, RunStopped
+from petstore.api.event_data import Engine, EventId, Failure, Progress, Recommendation, RunComplete, RunStopped
 from petstore.api.event_stream import (
     accept_event_stream,
     admit_stream,
     head_response,
+    place_to_wait,
     requested_form,
     stream_answers,
     stream_response,
@@ -29,7 +30,7 @@ from petstore.api.resume import LAST_EVENT_ID, StreamQuery, requested
 from petstore.api.services import services
 from petstore.api.tenant import requested_shop
 from petstore.api.wire import Representation, respond
-from petstore.sse import COMPLETE, Gap, Opening, Requested, Selection, open_at
+from petstore.sse import COMPLETE, ERROR, Gap, Opening, Requested, Selection, open_at
 
 blueprint = Blueprint("recommendations", __name__, url_prefix="/v1/pets/recommendations")
 
@@ -64,7 +65,7 @@ class Recommendations(Representation):
     query=RecommendationsStreamQuery,
     headers=[LAST_EVENT_ID],
     answers=stream_answers(
-        {RECOMMENDATION: (Recommendation,), PROGRESS: (Progress,), COMPLETE: (RunComplete, RunStopped)},
+        {RECOMMENDATION: (Recommendation,), PROGRESS: (Progress,), COMPLETE: (RunComplete, RunStopped), ERROR: (Failure,)},
     ),
     problems=[404, 406],
     scopes=[Scope.READ_USER],
@@ -99,8 +100,10 @@ def stream_recommendations(query: RecommendationsStreamQuery) -> Response:
 )
 def get_recommendations(query: RecommendationsQuery) -> Response:
     """List recommendations, all at once."""
-    run = services().runs.join(requested_shop(), own_recommendations(query.user_id))
-    events = wait_for_end(run.topic, TIMEOUT_S)
+    own_recommendations(query.user_id)
+    with place_to_wait(query.user_id):
+        run = services().runs.join(requested_shop(), query.user_id)
+        events = wait_for_end(run.topic, TIMEOUT_S)
     end = events[-1].value() if events and events[-1].type == COMPLETE else None
     if end is None or "status" in end:
         raise RunFailed(run.id, retryable=True)

@@ -11,7 +11,7 @@ from petstore.ai import DELTA, PROGRESS, RECOMMENDATION, Question, Run, RunKind,
 from petstore.api.access import RUN_SCOPES, own_chat, own_recommendations, own_run, run_links
 from petstore.api.body import Body, CustomerId
 from petstore.api.chat import engine_of, text_of
-from petstore.api.chat_body import DEFAULT_TOKENS, Messages, Temperature, Tokens
+from petstore.api.chat_body import DEFAULT_TOKENS, MAX_CHAT_BODY, Messages, Temperature, Tokens
 from petstore.api.event_data import (
     ChatComplete,
     Delta,
@@ -41,7 +41,7 @@ from petstore.api.services import services
 from petstore.api.tenant import requested_shop
 from petstore.api.wire import Moment, Representation, Uri, no_content, respond
 from petstore.shop import to_datetime
-from petstore.sse import COMPLETE, Event, Selection
+from petstore.sse import COMPLETE, ERROR, Event, Selection
 
 blueprint = Blueprint("runs", __name__, url_prefix="/v1/runs")
 
@@ -57,6 +57,7 @@ RUN_EVENTS: Events = {
     DELTA: (Delta,),
     PROGRESS: (Progress,),
     COMPLETE: (RunComplete, ChatComplete, RunStopped),
+    ERROR: (Failure,),
 }
 
 _KINDS: list[Any] = [
@@ -87,6 +88,8 @@ class NewRun(Body):
     model_config = ConfigDict(
         json_schema_extra={"anyOf": _KINDS, "examples": [{"kind": "RECOMMENDATIONS", "userId": "user-456", "limit": 3}]},
     )
+
+    max_bytes = MAX_CHAT_BODY
 
     kind: Literal["RECOMMENDATIONS", "CHAT"]
     user_id: CustomerId | None = None
@@ -177,13 +180,13 @@ class RunRepresentation(Representation):
 def start(body: NewRun) -> Response:
     """Start a run.
 
-    Or find the one that the same `Idempotency-Key` has started. One for a customer needs that one's bearer token, one of chat
-    any with the scope `chat:write`; in the demo, its own customers' recommendations and chat need none.
+    Or find the one that the same `Idempotency-Key` has started, unless that one has failed. One for a customer needs that one's
+    bearer token, one of chat any with the scope `chat:write`; in the demo, its own customers' recommendations and chat need none.
     """
     engine = engine_of(body.model) if body.model is not None else None
     customer_id = own_chat() if body.user_id is None else own_recommendations(body.user_id)
     run = services().runs.start(requested_shop(), RunKind(body.kind), body.request(), customer_id, key=run_key(), engine=engine)
-    shown = _shown(run)
+    shown = _show(run)
     return respond(shown, 201, {"Location": shown.links.self} | replay_headers(run))
 
 
@@ -191,7 +194,9 @@ def start(body: NewRun) -> Response:
 @Operation("getRun", path=RunPath, answers={200: RunRepresentation}, problems=[404], guests=True, linked=True, either=RUN_SCOPES)
 def get_one(run_id: str) -> Response:
     """Show a run with all that it has made so far."""
-    return respond(_shown(_find(run_id)))
+    run = _find(run_id)
+    services().runs.presence.look(run)
+    return respond(_show(run))
 
 
 @blueprint.get("/<run_id>/stream")
@@ -223,18 +228,21 @@ def stream(run_id: str, query: StreamQuery) -> Response:
 
 
 @blueprint.delete("/<run_id>")
-@Operation("stopRun", path=RunPath, answers={204: None}, problems=[404], guests=True, linked=True, either=RUN_SCOPES)
+@Operation("stopRun", path=RunPath, answers={204: None}, problems=[404, 409], guests=True, linked=True, either=RUN_SCOPES)
 def stop(run_id: str) -> Response:
     """Stop a run.
 
-    At once. One that has ended stays as it is.
+    At once. It stays readable, with what it has made until then. One that has ended can't be stopped.
     """
     services().runs.stop(_find(run_id, change=True).id)
     return no_content()
 
 
-def _shown(run: Run) -> RunRepresentation:
-    return RunRepresentation.of(run, services().log.read([run.topic], 0, PAGE))
+def _show(run: Run) -> RunRepresentation:
+    events = services().log.read([run.topic], 0, PAGE)
+    if run.status is RunStatus.RUNNING and events and events[-1].ends:
+        run = services().runs.get(run.id)  # It has ended since it was read.
+    return RunRepresentation.of(run, events)
 
 
 def _find(run_id: str, *, change: bool = False) -> Run:

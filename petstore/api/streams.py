@@ -15,6 +15,7 @@ from petstore.api.bearer import Scope
 from petstore.api.event_data import (
     ChatComplete,
     Delta,
+    Failure,
     OrderEnded,
     OrderProgress,
     OrderShipped,
@@ -40,7 +41,7 @@ from petstore.api.resume import LAST_EVENT_ID, StreamQuery
 from petstore.api.services import services
 from petstore.api.tenant import requested_shop
 from petstore.shop import INVENTORY_TOPIC, get_order, get_pet, inventory_topic, order_topic
-from petstore.sse import COMPLETE, DEFAULT_TYPE, Event, Selection
+from petstore.sse import COMPLETE, DEFAULT_TYPE, ERROR, Event, Selection
 
 blueprint = Blueprint("streams", __name__, url_prefix="/v1")
 
@@ -58,6 +59,7 @@ ALL_EVENTS: Events = {
     DELTA: (Delta,),
     PROGRESS: (Progress,),
     COMPLETE: (OrderShipped, OrderEnded, RunComplete, ChatComplete, RunStopped),
+    ERROR: (Failure,),
 }
 
 

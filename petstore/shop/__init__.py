@@ -66,11 +66,13 @@ from petstore.shop.inventory import change_inventory as change_inventory
 from petstore.shop.inventory import inventory_topic as inventory_topic
 from petstore.shop.inventory import read_inventory as read_inventory
 from petstore.shop.matching import SpeciesStock as SpeciesStock
+from petstore.shop.matching import Vocabulary as Vocabulary
 from petstore.shop.matching import Wishes as Wishes
 from petstore.shop.matching import count_stock as count_stock
 from petstore.shop.matching import find_matches as find_matches
 from petstore.shop.matching import find_named as find_named
 from petstore.shop.matching import find_pets as find_pets
+from petstore.shop.matching import find_vocabulary as find_vocabulary
 from petstore.shop.matching import split_words as split_words
 from petstore.shop.moment import from_datetime as from_datetime
 from petstore.shop.moment import to_datetime as to_datetime

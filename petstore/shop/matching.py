@@ -33,7 +33,6 @@ class Wishes:
     max_price_cents: int | None = None
     words: tuple[str, ...] = ()
     cheapest_first: bool = False
-    sold_out_too: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,21 @@ class SpeciesStock:
     stock: int
     lowest_cents: int
     highest_cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The words of a shop, in small letters: its pets' names, and all breeds and colours as one text to search in."""
+
+    names: frozenset[str]
+    looks: str
+
+
+def find_vocabulary(shop: Shop, connection: Connection) -> Vocabulary:
+    """Return the words by which the pets of a shop are called, for sale or not."""
+    columns = [func.lower(column) for column in (pets.c.name, pets.c.breed, pets.c.color)]
+    found = connection.execute(select(*columns).where(*present(shop)).distinct()).all()
+    return Vocabulary(frozenset(row[0] for row in found), "\n".join({text for row in found for text in row[1:]}))
 
 
 def find_matches(shop: Shop, connection: Connection, wishes: Wishes, limit: int) -> list[Pet]:
@@ -88,7 +102,7 @@ def split_words(text: str) -> tuple[str, ...]:
 
 
 def _conditions(wishes: Wishes) -> list[ColumnElement[bool]]:
-    conditions = [] if wishes.sold_out_too else _for_sale()
+    conditions = _for_sale()
     if wishes.species:
         conditions.append(pets.c.species.in_(wishes.species))
     if wishes.good_with_kids is not None:

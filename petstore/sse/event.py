@@ -25,7 +25,7 @@ COMPLETE = "complete"
 """The type of the last event of a topic that ends well. Nothing follows it on its topic."""
 
 ERROR = "error"
-"""The type of the last event of a topic that ends badly, and of the control event that ends a stream."""
+"""The type of the last event of a topic that ends badly; and of the control event that ends a stream, which has no id."""
 
 ENDINGS = frozenset({COMPLETE, ERROR})
 
@@ -114,9 +114,8 @@ class Event:
             frame = self._frames[form] = form.dialect.frame(self)
         elif frame is None:
             data = self._data_with_topic(form.shown(self.topic)) if form.with_topic else self.data
-            # An `error` carries no id: a client that holds its id would take the topic for finished and not ask again.
-            id = None if self.type == ERROR else self.id
-            frame = self._frames[form] = encode(self.type if form.named else DEFAULT_TYPE, data, id)
+            # An `error` too: by its id a client is known to have had it. Without one it would get it again for ever.
+            frame = self._frames[form] = encode(self.type if form.named else DEFAULT_TYPE, data, self.id)
         return frame
 
     def _data_with_topic(self, topic: str) -> str:

@@ -80,8 +80,11 @@ class EventLog(Protocol):
     def origin(self) -> int:
         """Return the id below which no id of this log can lie: the moment at which the log was made."""
 
-    def trimmed(self) -> int:
-        """Return the id up to which `trim` has removed what it removes; 0 when it never has."""
+    def trimmed(self, connection: Connection | None = None) -> int:
+        """Return the id up to which `trim` has removed what it removes; 0 when it never has.
+
+        With `connection`, as that snapshot sees it.
+        """
 
     def extents(self, topics: Collection[str]) -> Mapping[str, Extent]:
         """Return the extent of each topic, known or not."""

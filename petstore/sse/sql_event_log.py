@@ -72,6 +72,7 @@ trims = Table(
 _PAGE = select(events).where(events.c.id > bindparam("after")).order_by(events.c.id).limit(bindparam("limit"))
 _PAGE_OF_TOPIC = _PAGE.where(events.c.topic == bindparam("topic"))
 _HEAD = select(clock.c.last_id)
+_TRIMMED_TO = select(clock.c.trimmed_id)
 _TRIMMED = select(trims.c.last_id).where(trims.c.topic == bindparam("topic"))
 _OLDEST = select(func.min(events.c.id)).where(events.c.topic == bindparam("topic"))
 _LAST_ID = select(clock.c.last_id).with_for_update()
@@ -133,8 +134,10 @@ class SqlEventLog:
         origin: int = self.query(lambda connection: connection.execute(select(clock.c.origin)).scalar_one())
         return origin
 
-    def trimmed(self) -> int:
-        id: int = self.query(lambda connection: connection.execute(select(clock.c.trimmed_id)).scalar_one())
+    def trimmed(self, connection: Connection | None = None) -> int:
+        if connection is None:
+            return self.query(self.trimmed)
+        id: int = connection.execute(_TRIMMED_TO).scalar_one()
         return id
 
     def extents(self, topics: Collection[str]) -> Mapping[str, Extent]:
@@ -204,7 +207,7 @@ def _extent(connection: Connection, topic: str) -> Extent:
 
 def _trim(connection: Connection, before: int, limit: int) -> int:
     # All below the clock's trimmed_id was looked at before: what is left there are the events that ended a topic, which stay.
-    trimmed_id = connection.execute(select(clock.c.trimmed_id)).scalar_one()
+    trimmed_id = connection.execute(_TRIMMED_TO).scalar_one()
     page = (
         select(events.c.id, events.c.topic, events.c.type)
         .where(events.c.id > trimmed_id, events.c.id < before)

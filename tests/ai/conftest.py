@@ -1,6 +1,7 @@
 """An index on a real, seeded database, and the recommender that uses it; models behind real servers."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -57,10 +58,12 @@ class Count:
 
     def __init__(self) -> None:
         self.tokens = self.unheard = 0
+        self.by_engine: Counter[str] = Counter()
         self.ended: list[tuple[str, str, str]] = []
 
     def generated(self, engine: str, tokens: int, heard: bool) -> None:
         self.tokens += tokens
+        self.by_engine[engine] += tokens
         self.unheard += 0 if heard else tokens
 
     def run_ended(self, kind: str, status: str, engine: str) -> None:

@@ -12,6 +12,8 @@ from app import link_to_pet
 from petstore.ai.engine import Ending, Halt, Message, Question, Role, Usage
 from petstore.ai.error import EngineFailed
 from petstore.ai.model_advisor import MAX_ROUNDS, ModelAdvisor
+from petstore.ai.model_bytes import MAX_EVENT
+from petstore.ai.reading import Reading
 from petstore.shop import Shop
 from petstore.sse import EventLog
 from tests.ai.conftest import Serve
@@ -140,12 +142,28 @@ def test_a_server_that_isn_t_there_is_the_same_error(log: EventLog, serve: Serve
         list(ModelAdvisor(model, link_to_pet).answer(Shop(log), HELLO, Halt()))
 
 
-def test_a_model_that_knows_no_limit_is_cut_off(log: EventLog, serve: Serve):
-    server, model = serve(say(*["word "] * 1000, Silence()))
+@pytest.mark.parametrize("piece", ["word ", "x" * 10_000, " " * 10_000])
+def test_a_model_that_knows_no_limit_is_cut_off(log: EventLog, serve: Serve, piece: str):
+    server, model = serve(say(*[piece] * 1000, Silence()))
     *pieces, ending = ModelAdvisor(model, link_to_pet).answer(Shop(log), HELLO, Halt())
     assert isinstance(ending, Ending)
     assert ending.finish_reason == "length"
-    assert len(pieces) <= 2 * HELLO.max_tokens + 100
+    assert sum(len(piece) for piece in pieces if isinstance(piece, str)) <= 8 * HELLO.max_tokens + 1_000
+    server.wait_until_hung_up()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"data: " + b"x" * MAX_EVENT,
+        b"data: x\n" * (MAX_EVENT // 8 + 1),
+        b": nothing yet\n\n" * 100_000,
+    ],
+)
+def test_no_more_is_read_of_a_server_than_an_answer_takes(log: EventLog, serve: Serve, data: bytes):
+    server, model = serve(say(Raw(data), Silence()))
+    with pytest.raises(EngineFailed, match="it sent too much"):
+        list(ModelAdvisor(model, link_to_pet).answer(Shop(log), HELLO, Halt()))
     server.wait_until_hung_up()
 
 
@@ -185,3 +203,40 @@ def test_a_halt_that_came_first_lets_no_call_begin(log: EventLog, serve: Serve):
     with pytest.raises(EngineFailed):
         list(ModelAdvisor(model, link_to_pet).answer(Shop(log), HELLO, halt))
     assert server.calls == []
+
+
+def chunk(**members: object) -> Raw:
+    """Return a chunk of an answer with these members."""
+    head = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "test"}
+    return Raw(b"data: " + json.dumps(head | members).encode() + b"\n\n")
+
+
+THOUGHT = chunk(choices=[{"index": 0, "delta": {"reasoning_content": "Hm"}, "finish_reason": None}])
+
+
+def test_a_model_that_thinks_and_looks_things_up_is_not_silent(log: EventLog, serve: Serve):
+    server, model = serve(in_turn(say(0.5, search(), 0.5), say(0.5, THOUGHT, 0.5, "Well.")), silence_s=1.0)
+    advisor = ModelAdvisor(model, link_to_pet)
+    batches = Reading(lambda halt: advisor.answer(Shop(log), HELLO, halt), model.silence_s).batches()
+    assert next(item for batch in batches for item in batch) == "Well."
+    assert len(server.calls) == 2
+
+
+@pytest.mark.parametrize("count", [-7, 10**30, 0, None])
+def test_what_a_server_says_of_its_tokens_is_believed_if_it_can_be(log: EventLog, serve: Serve, count: int | None):
+    end = chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])
+    usage = chunk(choices=[], usage={"prompt_tokens": count, "completion_tokens": count, "total_tokens": count})
+    _, model = serve(say("Hi ", "there", end, usage, Raw(b"data: [DONE]\n\n"), Cut()))
+    halt = Halt()
+    *_, ending = ModelAdvisor(model, link_to_pet).answer(Shop(log), HELLO, halt)
+    assert isinstance(ending, Ending)
+    assert ending.usage == Usage(1, 2)
+    assert halt.tokens == 2
+
+
+def test_all_that_a_model_writes_is_counted(log: EventLog, serve: Serve):
+    _, model = serve(in_turn(say("Let me see. ", Call("count_stock", "{}"), Cut())))
+    halt = Halt()
+    with pytest.raises(EngineFailed):
+        list(ModelAdvisor(model, link_to_pet).answer(Shop(log), HELLO, halt))
+    assert halt.tokens == 4 + 3

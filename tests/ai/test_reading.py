@@ -3,13 +3,14 @@
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import pytest
 
 from petstore.ai.engine import Halt
 from petstore.ai.error import EngineFailed
-from petstore.ai.reading import Reading
+from petstore.ai.reading import AHEAD, SHARE_S, Reading
 
 DEADLINE_S = 10.0
 
@@ -82,3 +83,24 @@ def test_a_halt_closes_each_thing_once_and_late_ones_at_once():
     assert closed == ["first", "first"], "and once more when it's over: to close twice must do no harm"
     with halt.closing(lambda: closed.append("late")):
         assert closed[-1] == "late"
+
+
+def test_many_at_once_hand_over_no_more_often_than_few():
+    until = time.monotonic() + 0.5
+
+    def talk(halt: Halt) -> Iterator[int]:
+        while time.monotonic() < until:
+            yield 1
+            time.sleep(0.001)
+
+    begun = time.monotonic()
+    with ThreadPoolExecutor(10) as pool:
+        counts = list(pool.map(lambda _: sum(1 for _ in Reading(talk, 5).batches()), range(10)))
+    # The first and the last of each wait for nothing.
+    assert sum(counts) <= (time.monotonic() - begun) / SHARE_S * 1.5 + 20
+
+
+def test_no_more_is_read_than_is_taken():
+    batches = list(Reading(lambda halt: iter(range(20 * AHEAD)), 5).batches())
+    assert max(len(batch) for batch in batches) <= 2 * AHEAD
+    assert sum(len(batch) for batch in batches) == 20 * AHEAD

@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,8 @@ from sqlalchemy import text as sql
 from werkzeug.test import TestResponse
 
 from petstore.sse import Decoder, EventLog
-from tests.ai.model_server import Call, ModelServer, Text, say
-from tests.api.conftest import CUSTOMER, signed_in
+from tests.ai.model_server import Call, ModelServer, Silence, Text, say
+from tests.api.conftest import CUSTOMER, STAFF, signed_in
 
 CHAT = "/v1/chat/completions"
 OTHER = "019b402b-c12c-7d04-905c-4b5f32bfd572"
@@ -132,7 +133,7 @@ def test_a_conversation_with_answers_as_clients_send_them_back_is_understood(cli
 @pytest.mark.parametrize(
     ("change", "status", "param", "code"),
     [
-        ({"model": "gpt-5"}, 404, None, "model_not_found"),
+        ({"model": "gpt-5"}, 404, "model", "model_not_found"),
         ({"messages": []}, 422, "messages", "out_of_range"),
         ({"messages": [{"role": "user", "content": "x" * 200_000}]}, 422, "messages", "out_of_range"),
         ({"messages": [{"role": "user", "content": "x" * 500}] * 100}, 422, "messages", "out_of_range"),
@@ -145,6 +146,8 @@ def test_a_conversation_with_answers_as_clients_send_them_back_is_understood(cli
         ({"maxTokens": -1}, 422, "maxTokens", "out_of_range"),
         ({"max_tokens": 1.5}, 422, "max_tokens", None),
         ({"temperature": 2.1}, 422, "temperature", "out_of_range"),
+        ({"temperature": 10**400}, 422, "temperature", None),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}] * 51}] * 10}, 422, "messages", "out_of_range"),
         ({"n": 2}, 422, "n", None),
         ({"n": 0}, 422, "n", None),
         ({"n": "1"}, 422, "n", None),
@@ -163,7 +166,7 @@ def test_a_conversation_with_answers_as_clients_send_them_back_is_understood(cli
         ({"messages": [{"role": "user", "content": "hi"}] * 10_000}, 422, "messages", "out_of_range"),
         ({"model": None}, 422, "model", "invalid_type"),
         ({"model": 7}, 422, "model", "invalid_type"),
-        ({"model": ""}, 404, None, "model_not_found"),
+        ({"model": ""}, 404, "model", "model_not_found"),
         ({"tools": []}, 422, "tools", "unknown_field"),
         ({"tool_choice": "auto"}, 422, "tool_choice", "unknown_field"),
         ({"stop": ["."]}, 422, "stop", "unknown_field"),
@@ -214,6 +217,14 @@ def test_what_says_nothing_that_is_understood_is_answered_so(client: FlaskClient
     assert "I didn't understand" in completion.get_json()["choices"][0]["message"]["content"]
 
 
+def test_a_body_that_is_nothing_but_wrong_is_not_searched_for_all_that_is_wrong(client: FlaskClient):
+    for message in ({"role": "user", "content": [{"a": 1, "b": 2}] * 100}, {"role": "robot", "content": 1}):
+        few = client.post(CHAT, json={"messages": [message] * 5}).get_json()["errors"]
+        assert len(few) <= 5, "of one part"
+        assert few[0]["field"].startswith("messages.0.")
+    assert client.post(CHAT, json=QUESTION | {"metadata": "x" * 600_000}).status_code == 413
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"messages": ' + b"[" * 500 + b"]" * 500 + b"}", b"\xff"])
 def test_what_is_no_request_at_all_is_one_of_ours_too(client: FlaskClient, content: bytes):
     response = client.post(CHAT, data=content, content_type="application/json")
@@ -229,6 +240,15 @@ def test_the_models_are_listed_and_shown(client: FlaskClient):
     missing = client.get("/v1/models/gpt-5")
     assert missing.status_code == 404
     assert missing.get_json()["error"]["code"] == "model_not_found"
+    for said in (missing.get_json()["detail"], missing.get_json()["error"]["message"]):
+        assert "pet-advisor-1" in said
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", CHAT, 405), ("PUT", "/v1/models", 405), ("GET", "/v1/chat/x", 404)])
+def test_what_no_view_takes_is_told_to_openai_s_clients_too(client: FlaskClient, method: str, path: str, status: int):
+    problem = client.open(path, method=method).get_json()
+    assert problem["status"] == status
+    assert problem["error"] == {"message": problem["detail"], "type": "invalid_request_error", "param": None, "code": None}
 
 
 def test_the_same_idempotency_key_gets_the_same_completion_whole_or_streamed(client: FlaskClient):
@@ -312,3 +332,40 @@ def private(log: EventLog) -> list[list[str]]:
     people = "SELECT email, last_name, password_hash FROM customers WHERE password_hash IS NOT NULL OR email LIKE '%@%'"
     found = log.query(lambda connection: [*connection.execute(sql(orders)).all(), *connection.execute(sql(people)).all()])
     return [[str(value) for value in row if value is not None] for row in found]
+
+
+def test_who_waits_for_a_whole_answer_has_a_place_like_a_stream_s_and_gives_it_back(make_app: Callable[..., Flask]):
+    with ModelServer(say("Wait", Silence())) as server:
+        app = make_app(llm_model="test", llm_base_url=server.url, max_streams=2, llm_silence_s=30)
+        admission = app.extensions["petstore"].admission
+        waiting = [
+            threading.Thread(target=signed_in(app, CUSTOMER).post, args=(CHAT,), kwargs={"json": QUESTION}) for _ in range(2)
+        ]
+        for thread in waiting:
+            thread.start()
+        server.wait_for_calls(2)
+        client = signed_in(app, CUSTOMER)
+        for body in (QUESTION, QUESTION | {"stream": True}):
+            refused = client.post(CHAT, json=body)
+            assert refused.status_code == 503
+            assert int(refused.headers["Retry-After"]) > 0
+            assert refused.get_json()["error"]["type"] == "server_error"
+        assert client.get(f"/v1/pets/recommendations?userId={CUSTOMER}").status_code == 503
+        assert len(server.calls) == 2, "nothing is paid for that nobody could wait for"
+        app.extensions["petstore"].feed.drain()
+        for thread in waiting:
+            thread.join()
+        assert admission.open == 0
+        assert client.post(CHAT, json=QUESTION | {"model": "pet-advisor-turbo"}).status_code == 200
+
+
+def test_one_customer_s_waiting_answers_are_limited_too(make_app: Callable[..., Flask]):
+    app = make_app(max_streams_per_client=1)
+    client = signed_in(app, CUSTOMER)
+    admission = app.extensions["petstore"].admission
+    admission.take([f"user {CUSTOMER}"])
+    assert client.post(CHAT, json=QUESTION).status_code == 503
+    assert client.post(CHAT, json=QUESTION | {"model": "gpt-5"}).status_code == 404
+    assert signed_in(app, STAFF).post(CHAT, json=QUESTION).status_code == 200
+    admission.give_back([f"user {CUSTOMER}"])
+    assert client.post(CHAT, json=QUESTION).status_code == 200

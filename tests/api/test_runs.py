@@ -71,6 +71,17 @@ def test_a_run_of_chat_is_shown_and_streamed(client: FlaskClient):
     assert shown["result"]["sources"]
 
 
+@pytest.mark.parametrize("body", [CHAT, RECOMMENDATIONS])
+def test_what_starts_a_run_shows_it_as_it_is_at_once_and_by_its_key(client: FlaskClient, body: dict[str, Any]):
+    run = start(client, body, **{"Idempotency-Key": "abc"})
+    assert run["status"] == "COMPLETE"
+    assert run["content"] or run["data"]
+    assert run["result"]["engine"] == "embedded"
+    links = run.pop("links")
+    for again in (start(client, body, **{"Idempotency-Key": "abc"}), client.get(links["self"]).get_json()):
+        assert {name: value for name, value in again.items() if name != "links"} == run
+
+
 def test_a_finished_run_replays_from_any_cursor_and_then_says_that_there_is_no_more(client: FlaskClient):
     run = start(client, RECOMMENDATIONS)
     events = stream(client, run)
@@ -189,6 +200,7 @@ def test_a_run_s_topic_is_one_for_the_stream_of_many(client: FlaskClient):
         (RECOMMENDATIONS | {"limit": 51}, "limit"),
         (CHAT | {"messages": []}, "messages"),
         (CHAT | {"maxTokens": 0}, "maxTokens"),
+        (CHAT | {"temperature": 10**400}, "temperature"),
         (CHAT | {"messages": [{"role": "user", "content": "x" * 200_000}]}, "messages"),
     ],
 )
@@ -213,10 +225,11 @@ def test_an_unknown_run_is_not_found(client: FlaskClient, method: str):
     assert client.open(f"{RUNS}/nonsense", method=method).status_code == 400
 
 
-def test_to_delete_a_run_that_has_ended_changes_nothing(client: FlaskClient, state: State):
+def test_a_run_that_has_ended_cannot_be_stopped(client: FlaskClient, state: State):
     run = start(client, CHAT)
     before = state()
-    assert client.delete(run["links"]["self"]).status_code == 204
+    refused = client.delete(run["links"]["self"])
+    assert (refused.status_code, refused.get_json()["detail"]) == (409, f"run {run['id']} has ended already")
     assert state() == before
 
 
@@ -288,6 +301,9 @@ def test_a_model_that_fails_before_it_speaks_is_replaced_in_chat_and_in_the_midd
         assert events[-1].type == "error"
         assert json.loads(events[-1].data)["retryable"] is True
         assert client.get(run["links"]["self"]).get_json()["status"] == "FAILED"
+        assert stream(client, run, **{"Last-Event-ID": events[-2].last_event_id}) == events[-1:], "who was cut off learns of it"
+        seen = {"Last-Event-ID": events[-1].last_event_id}
+        assert client.get(run["links"]["stream"], headers=seen).status_code == 204, "and is told once"
         whole = client.post("/v1/chat/completions", json={"messages": CHAT["messages"]})
         assert whole.status_code == 503
         assert whole.get_json()["error"]["type"] == "server_error"
@@ -300,6 +316,7 @@ def test_a_deleted_run_says_why_it_ends_and_its_call_is_cut(make_app: Callable[.
     with ModelServer(say("One moment", Silence())) as server:
         client = signed_in(make_app(llm_model="test", llm_base_url=server.url, llm_silence_s=30), CUSTOMER)
         run = start(client, CHAT)
+        assert (run["status"], run["content"], run["result"]) == ("RUNNING", "", None)
         server.wait_for_calls(1)
         assert client.delete(run["links"]["self"]).status_code == 204
         server.wait_until_hung_up()
@@ -351,7 +368,7 @@ def test_a_guest_chats_in_the_demo_alone_and_reaches_the_run_by_its_links(app: F
     assert demo.get(f"{RUNS}/{run['id']}").status_code == 404, "who knows the id knows nothing"
     assert demo.get(run["links"]["self"]).get_json()["userId"] is None
     assert stream(demo, run)[-1].type == "complete"
-    assert demo.delete(run["links"]["self"]).status_code == 204
+    assert demo.delete(run["links"]["self"]).status_code == 409, "it's theirs to stop, had it not ended"
 
 
 def test_to_chat_takes_the_scope(app: Flask):

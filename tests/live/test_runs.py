@@ -1,19 +1,21 @@
 """Runs outlive their connections, and end when they should: with a model that is paid by the call, on two workers."""
 
 import json
+import select
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+import sqlalchemy
 
 from petstore.ai.run import runs as run_table
 from petstore.sse import EventLog, Received
-from tests.ai.model_server import Silence, Step, Text, picks, say
+from tests.ai.model_server import Raw, Silence, Step, Text, picks, say
 from tests.live.client import Exchange
 from tests.live.conftest import Behind, Patient
 from tests.live.measure import metric
@@ -22,6 +24,7 @@ from tests.live.shop import CUSTOMER, JSON, ask, authorization, data
 from tests.live.shop import RECOMMENDATIONS as TO_RECOMMENDATIONS
 
 CHAT = {"kind": "CHAT", "messages": [{"role": "user", "content": "a quiet cat"}]}
+COMPLETIONS = "/v1/chat/completions"
 RECOMMENDATIONS = {"kind": "RECOMMENDATIONS", "userId": "user-456"}
 
 
@@ -153,6 +156,30 @@ def test_somebody_there_keeps_a_run_going_for_longer_than_its_lease(patient: Pat
     assert end["finishReason"] == "STOP"
 
 
+def test_a_model_that_sends_faster_than_it_is_read_leaves_others_their_turn(patient: Patient):
+    server, model = patient
+    chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "test"}
+    word = json.dumps(chunk | {"choices": [{"index": 0, "delta": {"content": "a b "}, "finish_reason": None}]})
+    model.follow(say(Raw(f"data: {word}\n\n".encode() * 8_000)))
+    (pid, *_) = server.worker_pids()
+    body = json.dumps({"messages": CHAT["messages"], "max_tokens": 1_500}).encode()
+    chat = Exchange(
+        server.address, COMPLETIONS, JSON | SIGNED_IN, method="POST", content=body, connection=server.connect(pid), wait=False
+    )
+    waits: list[float] = []
+    other = HTTPConnection(*server.address)
+    other.sock = server.connect(pid)
+    with chat, closing(other):
+        while not select.select([chat.socket], [], [], 0)[0]:
+            asked_at = time.monotonic()
+            other.request("GET", "/healthz")
+            assert other.getresponse().read()
+            waits.append(time.monotonic() - asked_at)
+        assert chat.read_head().json()["choices"][0]["finish_reason"] == "length"
+    print(f"the longest wait of {len(waits)}: {max(waits) * 1000:.0f} ms of {sum(waits) * 1000:.0f} ms")
+    assert max(waits) < sum(waits) / 4
+
+
 def test_what_a_model_says_to_nobody_is_counted(behind: Behind):
     watched, left = threading.Event(), threading.Event()
 
@@ -181,7 +208,7 @@ def test_what_a_model_says_to_nobody_is_counted(behind: Behind):
 
 def is_watched(log: EventLog, run_id: str) -> bool:
     """Say whether the database has it that somebody is there to see the run."""
-    query = select(run_table.c.watched_until - run_table.c.lease).where(run_table.c.id == run_id)
+    query = sqlalchemy.select(run_table.c.watched_until - run_table.c.lease).where(run_table.c.id == run_id)
     until: int = log.query(lambda connection: connection.execute(query).scalar_one())
     return until > time.time_ns() // 1000
 
@@ -191,7 +218,7 @@ def test_the_same_idempotency_key_calls_the_model_once_whoever_comes_first(patie
     model.follow(say("Hello", 0.5))
     key = {"Idempotency-Key": "once"} | JSON | SIGNED_IN
     content = json.dumps({"messages": CHAT["messages"]}).encode()
-    asked = [Exchange(server.address, "/v1/chat/completions", key, method="POST", content=content, wait=False) for _ in range(8)]
+    asked = [Exchange(server.address, COMPLETIONS, key, method="POST", content=content, wait=False) for _ in range(8)]
     answers = [exchange.read_head().json() for exchange in asked]
     for exchange in asked:
         exchange.close()
@@ -243,8 +270,28 @@ def run_of(server: Server, event: Received) -> str:
     return "/v1/runs/" + topic.partition("/")[2]
 
 
+def test_a_run_that_ends_soon_is_ended_by_the_worker_that_does(behind: Behind):
+    said_goodbye = threading.Event()
+
+    def hesitate(request: dict[str, Any]) -> Iterator[Step]:
+        yield Text("Half ")
+        while not said_goodbye.is_set():
+            yield 0.05
+        yield Text("an answer")
+
+    server, _ = behind(hesitate)
+    run = begin(server)
+    with Exchange(server.address, run["links"]["stream"]) as stream:
+        stream.read_until(lambda: "delta" in [event.type for event in stream.events])
+        server.process.send_signal(signal.SIGHUP)
+        assert stream.read_to_end().events[-1].type == "goodbye"
+    said_goodbye.set()
+    wait_until(lambda: get(server, run["links"]["self"])["status"] != "RUNNING", "it has ended")
+    assert get(server, run["links"]["self"])["content"] == "Half an answer"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_worker_that_ends_hands_its_runs_over_at_once(behind: Behind, number: int):
+def test_a_worker_that_ends_hands_over_the_runs_that_would_keep_it(behind: Behind, number: int):
     server, model = behind(say("Half an answer", Silence()))
     run = begin(server)
     model.wait_for_calls(1)

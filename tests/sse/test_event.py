@@ -46,9 +46,10 @@ def test_an_unnamed_event_of_any_type_is_a_message():
     assert read_back(frame) == [Received("message", '{"total":3}', "1773397800123456")]
 
 
-def test_an_error_carries_no_id_however_it_is_sent():
+def test_the_error_that_ends_a_topic_has_its_id_and_the_one_that_ends_a_stream_has_none():
     for form in (NAMED, UNNAMED, MULTIPLEXED):
-        assert b"\nid:" not in event(ERROR, title="failed").encode(form)
+        assert event(ERROR, title="failed").encode(form).endswith(b"\nid: 1773397800123456\n\n")
+        assert b"\nid:" not in encode_control(ERROR, {"title": "failed"}, form)
 
 
 @pytest.mark.parametrize(

@@ -139,12 +139,12 @@ class TestEnds:
         assert reader.read_to_the_end()[-1].type == COMPLETE
         assert reader.ids[-1] == final.id
 
-    def test_error_ends_the_stream_and_carries_no_id(self, read, append):
-        event = append()
-        append(type=ERROR)
+    def test_error_ends_the_stream_and_is_told_once(self, read, append):
+        append()
+        error = append(type=ERROR)
         reader = read(FROM_THE_START)
         assert [received.type for received in reader.read_to_the_end()] == ["news", ERROR]
-        assert reader.decoder.last_event_id == str(event.id)
+        assert reader.decoder.last_event_id == str(error.id)
 
     def test_of_several_topics_the_last_end_is_the_end(self, read, append):
         reader = read(FROM_NOW, "a", "b")

@@ -18,7 +18,7 @@ from petstore.api.operation import Chunks, EventStream
 from petstore.sse import DEFAULT_TYPE
 
 CONTROLS: Mapping[str, type[BaseModel]] = {"gap": Gap, "goodbye": Goodbye, "error": Failure}
-"""The events of every stream that aren't in the log. They carry no id."""
+"""The events of every stream that aren't in the log. They carry no id, while the `error` of a run that failed does."""
 
 _DURABLE: Schema = {
     "type": "string",

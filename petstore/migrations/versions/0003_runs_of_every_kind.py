@@ -36,10 +36,18 @@ def upgrade() -> None:
         "holder, expires_at, 60000000, expires_at + 60000000, created_at FROM runs_before"
     )
     _drop_old()
+    op.create_table(
+        "audiences",
+        sa.Column("run_id", sa.String(36)),
+        sa.Column("holder", sa.String(32)),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", "holder"),
+    )
 
 
 def downgrade() -> None:
     """Make the old table, with the runs that it can hold."""
+    op.drop_table("audiences")
     _rename_old()
     op.create_table(
         "runs",
