@@ -21,6 +21,7 @@ from petstore.api import (
     tokens,
     users,
 )
+from petstore.api.access import register_links
 from petstore.api.application import Application as Application
 from petstore.api.cors import register_cors
 from petstore.api.problem import register_error_handlers
@@ -54,4 +55,5 @@ def register(app: Flask) -> None:
     register_error_handlers(app)
     register_cors(app)
     register_tenant(app)
+    register_links(app)
     register_rate_limits(app)

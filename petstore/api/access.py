@@ -6,7 +6,8 @@ does with it, nor passwords.
 
 from collections.abc import Iterable, Sequence
 
-from flask import g, request, url_for
+from flask import Flask, g, request, url_for
+from werkzeug import Response
 
 from petstore.ai import Run, RunKind, RunNotFound
 from petstore.api import link
@@ -70,10 +71,13 @@ def current_links() -> tuple[Link, ...]:
     return links
 
 
-def own_order(order: Order, *, change: bool = False) -> Order:
-    """Return the order, if it's the caller's to see, or to `change`. Raises OrderNotFound, Forbidden."""
+def own_order(order: Order, *, change: bool = False, follow: bool = True) -> Order:
+    """Return the order, if it's the caller's to see, or to `change`. Raises OrderNotFound, Forbidden.
+
+    `follow`: a link by which one only follows it is enough to see it.
+    """
     caller = current_caller()
-    if _opened(f"orders/{order.id}", ("own",) if change else ("own", "follow")):
+    if _opened(f"orders/{order.id}", POWERS if follow and not change else ("own",)):
         return order
     if caller.is_or_serves(order.customer_id):
         caller.need(Scope.WRITE_ORDERS if change else Scope.READ_ORDERS)
@@ -184,9 +188,20 @@ def order_links(order: Order) -> dict[str, str]:
 
 def signed(resource: str, power: Power, maker: Caller | None = None) -> str:
     """Return a new token that opens a resource of the current request's shop, for as long as its maker's bearer token is good."""
+    g.signed = True
     maker = maker or current_caller()
     made = Link(power, resource, requested_tenant(), maker.user_id, maker.issued_at)
     return link.sign(services().settings.secret_key, made)
+
+
+def register_links(app: Flask) -> None:
+    """Let no cache keep an answer with new links: it would be shown again, by a 304 too, when they have long expired."""
+
+    @app.after_request
+    def forbid_keeping(response: Response) -> Response:
+        if g.get("signed"):
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
 
 
 def brought_token(resource: str) -> str | None:

@@ -15,6 +15,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
 from werkzeug.http import parse_accept_header
 
+from petstore.api.address import client_address
 from petstore.api.operation import Answer, Events, EventStream
 from petstore.api.parameter import Header
 from petstore.api.problem import problem
@@ -181,7 +182,9 @@ def _accepts(header: str) -> _Accepted:
 
 
 def _holders(customer_id: str | None) -> tuple[str, ...]:
-    return tuple(f"{kind} {name}" for kind, name in (("address", request.remote_addr), ("user", customer_id)) if name)
+    # Customers of two shops are two, also where they have the same id, as in copies of the demo shop.
+    user = customer_id and customer_id + requested_shop().topic_suffix
+    return tuple(f"{kind} {name}" for kind, name in (("address", client_address()), ("user", user)) if name)
 
 
 def _refuse(reason: str) -> NoReturn:

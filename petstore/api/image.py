@@ -11,6 +11,10 @@ from typing import NamedTuple
 MAX_SIDE = 10_000
 """Pixels of a side. Browsers refuse to decode much larger images, or die of them."""
 
+MAX_SEGMENTS = 5_000
+"""Segments of a JPEG, chunks of a PNG, several times what a large photo has: a million tiny ones, looked at one by one,
+would stop every stream for seconds."""
+
 TYPES = {"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
 """The types that are taken, by the ending of a file's name."""
 
@@ -43,7 +47,16 @@ def _read_png(content: bytes) -> _Size | None:
     if content[:16] != b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR" or not content.endswith(b"\x00\x00\x00\x00IEND\xae\x42\x60\x82"):
         return None
     width, height = struct.unpack_from(">II", content, 16)
-    return (width, height) if zlib.crc32(header) == struct.unpack_from(">I", content, 29)[0] else None
+    if zlib.crc32(header) != struct.unpack_from(">I", content, 29)[0]:
+        return None
+    place, has_pixels = 33, False
+    for _ in range(MAX_SEGMENTS):
+        length, name = struct.unpack_from(">I4s", content, place)
+        place += 12 + length
+        if name == b"IEND":
+            return (width, height) if has_pixels and place == len(content) else None
+        has_pixels = has_pixels or name == b"IDAT"
+    return None
 
 
 def _read_gif(content: bytes) -> _Size | None:
@@ -56,13 +69,17 @@ def _read_gif(content: bytes) -> _Size | None:
 def _read_jpeg(content: bytes) -> _Size | None:
     if content[:2] != b"\xff\xd8" or b"\xff\xd9" not in content[-1024:]:
         return None
-    place = 2
-    while content[place] == 0xFF:
-        marker = content[place + 1]
+    place, size = 2, None
+    for _ in range(MAX_SEGMENTS):
+        start, marker, length = struct.unpack_from(">BBH", content, place)
+        if start != 0xFF:
+            return None
+        if marker == 0xDA:  # With that the pixels begin.
+            return size
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # The frame's header; those are tables.
             height, width = struct.unpack_from(">HH", content, place + 5)
-            return width, height
-        place += 2 + struct.unpack_from(">H", content, place + 2)[0]
+            size = width, height
+        place += 2 + length
     return None
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path as FilePath
 from typing import Annotated, Any, ClassVar, Self
@@ -90,10 +91,11 @@ class Upload(Body):
 
     @field_serializer("file")
     def _serialize_file(self, _: bytes) -> str:
-        return self.name()
+        return self.name
 
+    @cached_property
     def name(self) -> str:
-        """Return the name of the file that keeps the photo, which no other photo has."""
+        """The name of the file that keeps the photo, which no other photo has. Made once: it takes a look at every byte."""
         image = find_image(self.file)
         assert image is not None
         return f"{hashlib.sha256(self.file).hexdigest()[:32]}.{image.kind}"
@@ -121,7 +123,7 @@ def upload(pet_id: str, body: Upload) -> Response:
 
     It's then among the pet's `photos`, once, however often it is sent.
     """
-    file, url = _directory(pet_id) / body.name(), url_for("images.get_one", pet_id=pet_id, photo=body.name())
+    file, url = _directory(pet_id) / body.name, url_for("images.get_one", pet_id=pet_id, photo=body.name)
     draft = get_hub().threadpool.apply(_write_draft, (files_of(requested_tenant()), body.file))
 
     def act(shop: Shop) -> Response:

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from petstore.api.access import order_links, own_order
 from petstore.api.bearer import Scope
-from petstore.api.body import Body, Line, Price
+from petstore.api.body import Amount, Body, Line
 from petstore.api.event_data import Uuid
 from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, once
 from petstore.api.operation import Answer, Operation
@@ -128,7 +128,7 @@ class NewPayment(Body):
 
     model_config = ConfigDict(json_schema_extra=_ALL_OR_NOTHING)
 
-    amount: Price | None = None
+    amount: Amount | None = None
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$", examples=["USD"])] | None = None
     source: Annotated[CardSource | BankAccountSource, Field(discriminator="object", examples=[_EXAMPLE_SOURCE])] | None = None
 
@@ -256,8 +256,8 @@ def pay(order_id: str, body: NewPayment) -> Response:
 def get_one(order_id: str) -> Response:
     """Show an order's payment.
 
-    The newest, where there were several tries.
+    The newest, where there were several tries. A link that only follows the order doesn't open it: it names who paid.
     """
     shop = requested_shop()
-    order = own_order(get_order(shop, order_id))
+    order = own_order(get_order(shop, order_id), follow=False)
     return respond(PaymentRepresentation.of(get_payment(shop, order_id), order))

@@ -104,8 +104,12 @@ class NewPet(_PetBody):
 
     @classmethod
     def document(cls, pet: Pet) -> dict[str, Any]:
-        """Return the JSON document that a merge patch of this pet changes; its status is left to its stock."""
-        own = cls.model_fields.keys() - {"price", "medical_info", "status"}
+        """Return the JSON document that a merge patch of this pet changes.
+
+        Without its status, which is left to its stock, and without that: what isn't patched stays, even where cancelled orders have
+        put back more than anybody may set.
+        """
+        own = cls.model_fields.keys() - {"price", "medical_info", "status", "stock"}
         known = {str(cls.model_fields[name].alias): getattr(pet, name) for name in own}
         return known | {"price": render_money(pet.price_cents), "medicalInfo": dict(pet.medical)}
 

@@ -227,7 +227,8 @@ def replace(pet_id: str, body: NewPet) -> Response:
 def change(pet_id: str, body: Body) -> Response:
     """Change a pet.
 
-    By a JSON Merge Patch (RFC 7396): what is given is changed, and null makes a member what it is for a new pet.
+    By a JSON Merge Patch (RFC 7396): what is given is changed, and null makes a member what it is for a new pet. With null,
+    `stock` stays as it is, and `status` is left to it.
     """
     patch = body.model_dump(mode="json", by_alias=True, exclude_unset=True)
 

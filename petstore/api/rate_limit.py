@@ -6,12 +6,12 @@ open, however long it lasts: it was one request.
 
 import time
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 
 from flask import Flask, g, request
 from werkzeug import Response
 
 from petstore.api.access import current_caller
+from petstore.api.address import client_address
 from petstore.api.error import InvalidRequest, RateLimited
 from petstore.api.event_stream import named_event_stream, refuse_stream
 from petstore.api.services import services
@@ -36,7 +36,7 @@ class Rate:
 
 
 def register_rate_limits(app: Flask) -> None:
-    """Count every request under /v1, refuse those that are too many, and tell each how many more there may be."""
+    """Count every request under /v1 but OPTIONS, refuse those that are too many, and tell each how many more there may be."""
     app.before_request(_spend)
     app.after_request(_tell)
 
@@ -64,17 +64,18 @@ def spend_password(username: str | None = None) -> None:
     """Count a password for the current address, and for the username that it's tried for. Raises RateLimited."""
     limit = services().settings.sign_in_limit
     # Over all tenants: anybody may have as many of these as they like, and every password costs us the same work.
-    spend(f"password {_address()}", limit, SHARED)
+    spend(f"password {client_address()}", limit, SHARED)
     if username is not None:
         spend(f"password for {username}", limit)
 
 
 def _spend() -> Response | None:
-    if not request.path.startswith(PREFIX):
+    # OPTIONS is a browser's question ahead of a request: refused, the page would never learn why its request was.
+    if not request.path.startswith(PREFIX) or request.method == "OPTIONS":
         return None
     limit = services().settings.rate_limit
     try:
-        address, tenant = _address(), _tenant()
+        address, tenant = client_address(), _tenant()
         spend(f"address {address}", limit, tenant)
         if tenant != SHARED:
             spend(f"address {address} in all", MANY * limit, SHARED)
@@ -106,17 +107,3 @@ def _tenant() -> str:
         return requested_tenant()
     except InvalidRequest:
         return SHARED
-
-
-def _address() -> str:
-    """Return whom an address stands for: a network of 64 bits, where one client has as many addresses as it likes."""
-    text = request.remote_addr or ""
-    if ":" not in text:
-        return text
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return text
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
-        return str(IPv6Address(int(address) >> 64 << 64))
-    return str(getattr(address, "ipv4_mapped", None) or address)

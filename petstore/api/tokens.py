@@ -59,6 +59,8 @@ def create(body: Credentials) -> Response:
     limit of their own, for each address and each username.
     """
     spend_password(body.username)
+    # Before the account is read: where the password changes while it's checked, which may take seconds, the token is void.
+    at = time.time_ns() // 1000
     shop = requested_shop()
     account = find_account(shop, username=body.username)
     if account is not None and is_demo_account(account.customer_id) and not services().settings.demo:
@@ -68,6 +70,6 @@ def create(body: Credentials) -> Response:
     if account is None or not matching:
         raise Unauthorized("there is no such username with this password")
     secret = services().settings.secret_key
-    token, claims = bearer.issue(secret, account.customer_id, shop.tenant, SCOPES[account.role], time.time_ns() // 1000)
+    token, claims = bearer.issue(secret, account.customer_id, shop.tenant, SCOPES[account.role], at)
     # Whatever stands between must not keep it (RFC 6749 section 5.1).
     return respond(TokenRepresentation.of(token, claims), headers={"Cache-Control": "no-store"})

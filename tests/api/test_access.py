@@ -15,7 +15,7 @@ from petstore.api import bearer, caller, link
 from petstore.api.bearer import Scope, derived_key
 from petstore.api.error import Unauthorized
 from petstore.api.link import Link, Power
-from petstore.shop import Profile, Shop, register_customer, remove_customer
+from petstore.shop import Profile, Shop, register_customer, remove_customer, replace_profile
 from tests.api.conftest import BUDDY, CUSTOMER, NOBODY, SECRET, STAFF, authorization, signed_in
 
 OTHER = "019b402b-c12c-7d04-905c-4b5f32bfd572"
@@ -199,6 +199,22 @@ class TestABearerToken:
         assert client.delete(me, headers=third).status_code == 204
         assert_problem(client.get("/v1/pets", headers=third), 401, "invalid_token")
 
+    def test_is_void_where_the_password_changes_while_it_is_checked(
+        self, app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    ):
+        ada = {"username": "ada.l", "email": "ada@example.com", "password": "a long sentence is best"}
+        user = client.post("/v1/users", json=ada).get_json()
+        passwords, shop = app.extensions["petstore"].passwords, Shop(app.extensions["petstore"].log)
+        matches, another = passwords.matches, passwords.hash("another long sentence")
+
+        def change_and_match(kept: str | None, password: str) -> bool:
+            replace_profile(shop, user["id"], Profile(username="ada.l", email="ada@example.com"), another)
+            return bool(matches(kept, password))
+
+        monkeypatch.setattr(passwords, "matches", change_and_match)
+        token = client.post("/v1/auth/tokens", json={name: ada[name] for name in ("username", "password")}).get_json()["token"]
+        assert_problem(client.get("/v1/orders", headers={"Authorization": f"Bearer {token}"}), 401, "invalid_token")
+
     def test_is_looked_up_once_and_then_trusted_for_a_while(self, app: Flask):
         now, asked = 1_000_000.0, []
         trust = caller.Trust(SECRET, lambda: now)
@@ -275,7 +291,9 @@ class TestAnOrderOfACustomer:
         assert read.status_code == 200
         assert token_of(read.get_json()["links"]["statusStream"]) == token, "no link that lasts longer"
         assert "token" not in read.get_json()["links"]["payment"]
+        assert customer.post(order["links"]["payment"], json={}).status_code == 201
         before = state()
+        assert_problem(client.get(f"/v1/orders/{order['id']}/payment?token={token}"), 404)
         assert_problem(client.post(f"/v1/orders/{order['id']}/payment?token={token}", json={}), 404)
         assert_problem(client.delete(f"/v1/orders/{order['id']}?token={token}"), 404)
         assert_problem(client.get(f"/v1/orders?token={token}"), 401)
@@ -303,6 +321,7 @@ class TestAnOrderOfAGuest:
         assert client.get(order["links"]["self"]).get_json()["links"] == order["links"]
         assert stream(client, order["links"]["statusStream"]) == 200
         assert client.post(order["links"]["payment"], json={}).status_code == 201
+        assert client.get(order["links"]["payment"]).status_code == 200
         assert client.delete(second["links"]["self"]).status_code == 204
 
     def test_can_also_be_followed_and_paid_by_somebody_who_is_signed_in_and_has_the_link(

@@ -29,6 +29,14 @@ def version(client: FlaskClient, path: str) -> str:
     return str(client.get(path).headers["ETag"])
 
 
+def test_no_cache_keeps_links_that_expire(staff: FlaskClient, order: str):
+    for path in (order, "/v1/orders", f"/v1/users/{STAFF}"):
+        assert staff.get(path).headers["Cache-Control"] == "no-store"
+    assert staff.get(order, headers={"If-None-Match": "*"}).headers["Cache-Control"] == "no-store"
+    assert "Cache-Control" not in staff.get(PET).headers
+    assert staff.head(f"{order}/status/stream").headers["Cache-Control"] == "no-cache, no-transform"
+
+
 @pytest.mark.parametrize("path", [PET, ITEM])
 def test_what_the_client_has_is_not_sent_again_until_it_changes(staff: FlaskClient, path: str):
     tag = version(staff, path)

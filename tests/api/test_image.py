@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from petstore.api.image import MAX_SIDE, Image, find_image
+from petstore.api.image import MAX_SEGMENTS, MAX_SIDE, Image, find_image
 
 
 def png(width: int = 3, height: int = 2) -> bytes:
@@ -88,8 +88,13 @@ def test_no_side_is_empty_or_longer_than_browsers_can_show(make: Callable[[int, 
         b"GIF89a<script>",
         b"RIFF\x00\x00\x00\x00WEBPVP8 ",
         b"BM" + b"\x00" * 60,
+        png()[:33] + png()[-12:],
+        png()[:33] + b"<script>alert(1)</script>" + png()[33:],
+        jpeg().replace(b"\xff\xda", b"\x00\x00"),
+        jpeg()[:2] + b"\xff\xe0\x00\x02" * MAX_SEGMENTS + jpeg()[2:],
+        png()[:33] + (b"\x00\x00\x00\x00tEXt" + b"\x00" * 4) * MAX_SEGMENTS + png()[33:],
     ],
-    ids=range(12),
+    ids=range(17),
 )
 def test_what_is_not_an_image_is_none(content: bytes):
     assert find_image(content) is None

@@ -83,6 +83,15 @@ def test_a_card_pays_and_only_its_last_digits_are_known_afterwards(
         assert CARD["number"] not in place
 
 
+def test_the_dearest_order_is_paid_with_what_it_costs(staff: FlaskClient, client: FlaskClient):
+    staff.patch(f"/v1/inventory/{BUDDY}", json={"price": "1000000.00", "stock": 100})
+    dearest = client.post("/v1/orders", json={"petId": BUDDY, "quantity": 100}).get_json()
+    assert dearest["totalAmount"] == "100000000.00"
+    paid = client.post(dearest["links"]["payment"], json=payment(dearest, CARD))
+    assert (paid.status_code, paid.get_json()["amount"]) == (201, "100000000.00")
+    assert client.post(dearest["links"]["payment"], json=payment(dearest, CARD, amount="100000000.01")).status_code == 422
+
+
 def test_a_bank_account_pays_and_is_masked(client: FlaskClient, log: EventLog, order: dict[str, Any]):
     response = client.post(order["links"]["payment"], json=payment(order, ACCOUNT))
     assert response.status_code == 201

@@ -56,6 +56,16 @@ def test_every_answer_says_what_is_left_and_until_when(limited: Limited):
         assert not set(HEADERS) & set(client.get(unlimited).headers.keys())
 
 
+def test_a_browser_s_preflight_is_never_refused_so_that_its_page_can_read_what_is(limited: Limited):
+    client = limited(rate_limit=1, cors_origins=("*",))
+    preflight = {"Origin": "https://shop.example", "Access-Control-Request-Method": "GET"}
+    for target in ("/v1/pets", "/v1/pets", "/v1/pets?tenantId=x"):
+        assert client.options(target, headers=preflight).status_code == 200
+    assert client.get("/v1/pets").status_code == 200
+    assert client.get("/v1/pets", headers={"Origin": "https://shop.example"}).status_code == 429
+    assert client.options("/v1/pets", headers=preflight).status_code == 200
+
+
 def test_whoever_asks_too_often_is_told_when_to_come_back_and_nothing_is_done(limited: Limited):
     client = limited(rate_limit=3)
     for _ in range(3):
@@ -98,6 +108,16 @@ def test_an_address_of_a_client_that_has_many_is_its_network(limited: Limited):
     assert [status("2001:db8:1:1::1"), status("2001:db8:1:1:ffff::2"), status("2001:db8:1:2::1")] == [200, 429, 200]
     assert [status("::ffff:192.0.2.1"), status("192.0.2.1"), status("192.0.2.2")] == [200, 429, 200]
     assert [status(""), status("a.socket:x")] == [200, 200]
+
+
+def test_the_streams_of_a_network_of_64_bits_are_one_client_s(make_app: Callable[..., Flask]):
+    app = make_app(max_streams_per_client=1)
+    app.extensions["petstore"].admission.take(("address 2001:db8:1:1::",))
+
+    def status(address: str) -> int:
+        return app.test_client().head("/v1/inventory/stream", environ_overrides={"REMOTE_ADDR": address}).status_code
+
+    assert [status("2001:db8:1:1::1"), status("2001:db8:1:1:ffff::2"), status("2001:db8:1:2::1")] == [503, 503, 200]
 
 
 def test_tenants_share_no_limit(limited: Limited):

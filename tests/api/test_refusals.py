@@ -264,8 +264,9 @@ GOOD = {"petId": BUDDY, "stock": 5}
         ([{"stock": 1}], [("changes.0.petId", "required_field")]),
         ([{"petId": BUDDY, "stock": 1, "price.0": 1}], [("changes.0.price.0", "unknown_field")]),
         ([1, None], [("changes.0", "invalid_type"), ("changes.1", "invalid_type")]),
+        ([dict.fromkeys("abcdefghijklmn", 1)] * 2, [("changes.0", "unknown_field"), ("changes.1", "unknown_field")]),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_many_changes_are_refused_whole_with_the_path_of_what_is_wrong(
     client: FlaskClient, state: State, changes: object, errors: list[tuple[str, str]]

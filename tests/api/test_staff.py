@@ -113,6 +113,15 @@ def test_stock_moves_the_status_in_a_patch_as_it_does_in_the_inventory(staff: Fl
     ]
 
 
+def test_a_patch_leaves_the_stock_alone_even_where_more_was_put_back_than_anybody_may_set(staff: FlaskClient):
+    order = staff.post("/v1/orders", json={"petId": BUDDY}).get_json()
+    staff.patch(f"/v1/inventory/{BUDDY}", json={"stock": 1_000_000})
+    assert staff.delete(order["links"]["self"]).status_code == 204
+    patched = staff.patch(f"/v1/pets/{BUDDY}", json={"name": "Old Buddy"})
+    assert (patched.status_code, patched.get_json()["stock"]) == (200, 1_000_001)
+    assert staff.patch(f"/v1/pets/{BUDDY}", json={"stock": None}).get_json()["stock"] == 1_000_001
+
+
 def test_a_deleted_pet_is_gone_everywhere_and_its_orders_go_on(staff: FlaskClient, log: EventLog):
     order = staff.post("/v1/orders", json={"petId": BUDDY}).get_json()
     head, total = log.head(), staff.get("/v1/inventory").get_json()["summary"]["total"]

@@ -56,6 +56,17 @@ def first_bytes(response: TestResponse, count: int = 2) -> bytes:
     return found
 
 
+def test_the_streams_of_one_tenant_s_customer_take_no_place_of_another_s(make_app: Callable[..., Flask]):
+    app = make_app(demo=True, max_streams_per_client=1)
+    target = f"/v1/orders/{signed_in(app, CUSTOMER).post('/v1/orders', json={'petId': BUDDY}).get_json()['id']}/status/stream"
+    app.test_client().get("/v1/pets", headers=of(ONE))
+    there = signed_in(app, CUSTOMER, ONE)
+    placed = there.post("/v1/orders", json={"petId": BUDDY}, headers=of(ONE)).get_json()
+    app.extensions["petstore"].admission.take((f"user {CUSTOMER}",))
+    assert signed_in(app, CUSTOMER).head(target).status_code == 503
+    assert there.head(placed["links"]["statusStream"]).status_code == 200
+
+
 def test_a_new_tenant_has_a_copy_of_the_demo_shop(client: FlaskClient):
     here, there = (client.get("/v1/inventory", headers=of(tenant)).get_json() for tenant in ("", ONE))
     assert there["summary"] == here["summary"]
