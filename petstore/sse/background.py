@@ -21,8 +21,8 @@ LOOK_S = 1.0
 late the loop lets us look."""
 
 GC_THRESHOLDS = (10_000, 250, 100)
-"""Python's own thresholds make it walk all objects of ten thousand streams every few hundred connections, for 100 ms each time. A walk
-of the 10,000 newest objects takes 3 ms, and of all that came since the last such walk is rarely due."""
+"""Python's own thresholds make it walk all objects of ten thousand streams every few hundred connections, for 100 ms each time.
+A walk of the 10,000 newest takes 3 ms; longer walks are rarely due."""
 
 logger = logging.getLogger(__name__)
 
