@@ -17,11 +17,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from gevent.hub import get_hub
+
+from petstore.sse.loop import READ
+from petstore.sse.wakeup import Wakeup
+
 _PATH_LIMIT = 100
 """A UNIX socket's path has 108 bytes at the most; longer ones go through a directory's file descriptor."""
-
-OTHERS, OWN = b"\0", b"\1"
-"""Who rings: another process, or the one whose bell it is."""
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class Doorbell:
         self._name = ""
         self._socket: socket.socket | None = None
         self._rung = False
+        self._news: Wakeup | None = None
         self.only_own = False
 
     def wait(self, timeout_s: float) -> bool:
@@ -50,30 +53,24 @@ class Doorbell:
             logger.warning("no bell can be hung up in %s: %s", self._directory, error)
             time.sleep(timeout_s)
             return False
-        bell.settimeout(timeout_s)
-        self.only_own = False
-        try:
-            rings = bell.recv(1)
-        except (TimeoutError, BlockingIOError):
-            if not (self._directory / self._name).exists():
-                # Somebody cleaned up: nobody could ring this bell ever again. The next wait hangs up a new one.
-                self.close()
-            self._rung = False
-            return False
-        bell.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                rings += bell.recv(1)
-        # After the bell is emptied: cleared before, it would be up again for a ring that we have just taken out. Who didn't ring
-        # because of it has committed by now, and our caller looks after this.
-        self._rung = False
-        self.only_own = OTHERS not in rings
-        return True
+        self._listen(bell, timeout_s)
+        # Taken down before our caller looks: what is rung for from now on may have been committed after that look.
+        own, self._rung = self._rung, False
+        others = _empty(bell)
+        self.only_own = own and not others
+        if not own and not others and not (self._directory / self._name).exists():
+            # Somebody cleaned up: nobody could ring this bell ever again. The next wait hangs up a new one.
+            self.close()
+        return own or others
 
     def ring(self) -> None:
         """Ring every bell in the directory, and take down those whose process is gone. Raises nothing: the commit is done."""
+        # Our own without a detour through the system: most events are for the streams of the worker that has committed them.
+        self._rung = True
+        if (news := self._news) is not None:
+            news.wake()
         try:
-            names = os.listdir(self._directory)
+            names = [name for name in os.listdir(self._directory) if name != self._name]
             if names:
                 self._ring(names)
         except FileNotFoundError:
@@ -89,6 +86,22 @@ class Doorbell:
             with contextlib.suppress(OSError):
                 os.unlink(self._directory / self._name)
 
+    def _listen(self, bell: socket.socket, timeout_s: float) -> None:
+        """Return when there is a ring, or after `timeout_s` seconds."""
+        if timeout_s <= 0:
+            return
+        self._news = news = Wakeup()
+        watcher = get_hub().loop.io(bell.fileno(), READ)
+        watcher.start(news.wake)
+        try:
+            # Asked only now: who rings sees that we wait, or we see that it has rung.
+            if not self._rung:
+                news.wait(timeout_s)
+        finally:
+            self._news = None
+            watcher.stop()
+            watcher.close()
+
     def _hang_up(self) -> socket.socket:
         if self._socket is None:
             # Without its parents: where a database's directory is gone, an empty one would hide that.
@@ -96,6 +109,7 @@ class Doorbell:
             name = f"{os.getpid()}-{secrets.token_hex(4)}"
             bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             try:
+                bell.setblocking(False)
                 with _short(self._directory) as directory:
                     bell.bind(f"{directory}/{name}")
             except OSError:
@@ -109,17 +123,22 @@ class Doorbell:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, _short(self._directory) as directory:
             sender.setblocking(False)
             for name in names:
-                own = name == self._name
-                if own and self._rung:
-                    continue  # A bell holds ten rings, and ours must leave room for the others'.
                 try:
-                    self._rung = own or self._rung
-                    sender.sendto(OWN if own else OTHERS, f"{directory}/{name}")
+                    sender.sendto(b"\0", f"{directory}/{name}")
                 except ConnectionRefusedError:
                     with contextlib.suppress(OSError):
                         os.unlink(self._directory / name)
                 except OSError:
                     continue
+
+
+def _empty(bell: socket.socket) -> bool:
+    """Take all rings out of a bell, and say whether there were any."""
+    rung = False
+    with contextlib.suppress(OSError):
+        while bell.recv(1):
+            rung = True
+    return rung
 
 
 @contextlib.contextmanager

@@ -25,6 +25,9 @@ COLLECT = 1000
 POLL_S = 1.0
 """How long the feed trusts that it would have been woken. A writer killed before it could ring delays its event by this."""
 
+FORGET_POLLS = 5
+"""Of so many looks one is also whether retention has removed something: what it removes is hours old."""
+
 GOODBYE_S = 2.0
 """How long a client that takes nothing may keep us from ending."""
 
@@ -124,6 +127,7 @@ class Feed:
                 # Without the feed every stream of this worker would hang, open and silent, until it's restarted.
                 logger.exception("the feed failed and goes on")
             self.log.wait(POLL_S)
+        close_own_loop()
 
     def _collect(self) -> None:
         while True:
@@ -138,5 +142,5 @@ class Feed:
         """Let go of what retention has removed, soon after: a cursor that needs it is to be told the gap, by every worker."""
         now = time.monotonic()
         if now >= self._look_at:
-            self._look_at = now + POLL_S
+            self._look_at = now + FORGET_POLLS * POLL_S
             self.ring.forget(self.log.trimmed())

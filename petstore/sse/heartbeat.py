@@ -19,9 +19,7 @@ from gevent.hub import get_hub
 from gevent.monkey import get_original
 
 from petstore.sse.acknowledgement import Acknowledgements
-
-READ = 1
-"""libev's flag for "readable"."""
+from petstore.sse.loop import READ
 
 PATIENCE = 0.9
 """The part of a heartbeat that a client has to acknowledge the last one: below 1, so that one which vanished is noticed within

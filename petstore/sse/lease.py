@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from sqlalchemy import Column, Connection, String, Table, delete, select
+from sqlalchemy import Column, Connection, String, Table, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from petstore.sse.error import LogUnavailable
@@ -34,6 +34,15 @@ leases = Table(
     Column("expires_at", ID, nullable=False),
 )
 """`expires_at` in microseconds since 1970."""
+
+# Built once: every worker asks about every job all the time.
+_OF_ANOTHER = select(leases.c.expires_at).where(leases.c.name == bindparam("lease"), leases.c.holder != bindparam("own"))
+_NEW = upsert(leases)
+_TAKE = _NEW.on_conflict_do_update(
+    index_elements=["name"],
+    set_={"holder": _NEW.excluded.holder, "expires_at": _NEW.excluded.expires_at},
+    where=(leases.c.holder == _NEW.excluded.holder) | (leases.c.expires_at < bindparam("moment")),
+)
 
 logger = logging.getLogger(__name__)
 
@@ -64,20 +73,14 @@ class Lease:
         return taken
 
     def _left_of_another(self, connection: Connection) -> float:
-        query = select(leases.c.expires_at).where(leases.c.name == self._name, leases.c.holder != self._holder)
-        expires_at = connection.execute(query).scalar()
+        expires_at = connection.execute(_OF_ANOTHER, {"lease": self._name, "own": self._holder}).scalar()
         return 0.0 if expires_at is None else max(0.0, expires_at / 1e6 - time.time())
 
     def _take(self, transaction: Transaction) -> bool:
         # The time is looked at under the lock: a write may have waited for longer than the lease lasts.
-        now = time.time_ns() // 1000
-        row = upsert(leases).values(name=self._name, holder=self._holder, expires_at=now + int(LEASE_S * 1e6))
-        statement = row.on_conflict_do_update(
-            index_elements=["name"],
-            set_={"holder": row.excluded.holder, "expires_at": row.excluded.expires_at},
-            where=(leases.c.holder == self._holder) | (leases.c.expires_at < now),
-        )
-        return transaction.connection.execute(statement).rowcount == 1
+        moment = time.time_ns() // 1000
+        row = {"name": self._name, "holder": self._holder, "expires_at": moment + int(LEASE_S * 1e6)}
+        return transaction.connection.execute(_TAKE, row | {"moment": moment}).rowcount == 1
 
     def release(self) -> None:
         """Let the next one have it at once, if it may be ours. Raises LogUnavailable."""
@@ -112,9 +115,17 @@ class Job:
             self._thread.join()
 
     def _run(self) -> None:
+        due_at = 0.0
         while not self._stopping.is_set():
             try:
-                pause_s = min(self._work(), LEASE_S / 3) if self._lease.take() else self._lease.free_in_s + 0.01
+                if not self._lease.take():
+                    # Whoever gets it begins at once: nobody knows what the last one has left.
+                    due_at, pause_s = 0.0, self._lease.free_in_s + 0.01
+                else:
+                    if time.monotonic() >= due_at:
+                        rest_s = self._work()
+                        due_at = time.monotonic() + rest_s
+                    pause_s = max(0.0, min(due_at - time.monotonic(), LEASE_S / 3))
             except LogUnavailable as error:
                 logger.warning("job %s waits: %s", self._name, error)
                 pause_s = RETRY_S

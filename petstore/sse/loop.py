@@ -8,6 +8,9 @@ import threading
 from gevent.hub import get_hub
 from gevent.monkey import is_module_patched
 
+READ = 1
+"""libev's flag for "readable"."""
+
 JOIN_S = 1.0
 """How long we wait for a loop to run out of work before we close it all the same."""
 

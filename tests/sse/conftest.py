@@ -58,6 +58,11 @@ def open_descriptors() -> dict[str, str]:
     return {name: target for name, target in targets.items() if target}  # Without the one that listed the others.
 
 
+def loops() -> int:
+    """Return how many gevent loops this process has open."""
+    return sum(target == "anon_inode:[eventpoll]" for target in open_descriptors().values())
+
+
 def _target(name: str) -> str:
     try:
         return os.readlink(f"/proc/self/fd/{name}")
@@ -103,6 +108,13 @@ def feed(log: SqlEventLog, monkeypatch: pytest.MonkeyPatch) -> Iterator[Feed]:
     feed = Feed(log)
     yield feed
     feed.stop()
+
+
+def start(feed: Feed) -> None:
+    """Start a feed and return when it waits, for which it has a loop of its own."""
+    feed.start()
+    while feed.log._doorbell._news is None:  # type: ignore[attr-defined]
+        gevent.sleep(0.001)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert
 
-from petstore.sse import COMPLETE, ERROR, Draft, Event, EventLog, Transaction
+from petstore.sse import COMPLETE, ERROR, Draft, Event, EventLog, Transaction, close_own_loop
 from petstore.sse.error import InvalidEvent
 from petstore.sse.event_log import Extent
 from tests.sse.conftest import changes
@@ -315,7 +315,12 @@ class WaitContract:
     def test_a_thread_that_waits_is_woken(self, log, open_log):
         log.wait(0)
         heard: list[bool] = []
-        waiting = threading.Thread(target=lambda: heard.append(log.wait(PATIENCE_S)))
+
+        def wait() -> None:
+            heard.append(log.wait(PATIENCE_S))
+            close_own_loop()
+
+        waiting = threading.Thread(target=wait)
         waiting.start()
         append(open_log(), "a")
         waiting.join()

@@ -1,9 +1,11 @@
 """The bell: whoever rings is heard, however his ring falls together with the end of a wait."""
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 
 from petstore.sse.doorbell import Doorbell
@@ -18,8 +20,14 @@ def bell(tmp_path: Path) -> Iterator[Doorbell]:
     bell.close()
 
 
+@pytest.fixture
+def other(tmp_path: Path) -> Doorbell:
+    """Return the means of another process, which does not follow."""
+    return Doorbell(tmp_path)
+
+
 class Interrupted:
-    """The bell's socket, with something that another thread does just before the second `recv`, the first that finds nothing."""
+    """The bell's socket, with something that another thread does just before the `recv` that finds nothing."""
 
     def __init__(self, socket: Any, interrupt: Callable[[], None]) -> None:
         self._socket = socket
@@ -31,7 +39,7 @@ class Interrupted:
 
     def recv(self, size: int) -> Any:
         self._calls += 1
-        if self._calls == 2:
+        if self._calls == 1:
             self._interrupt()
         return self._socket.recv(size)
 
@@ -44,15 +52,51 @@ def test_who_rings_while_a_wait_ends_does_not_silence_who_rings_after_it(bell: D
     assert bell.wait(PATIENCE_S)
 
 
-def test_a_ring_that_failed_does_not_silence_the_next_one(bell: Doorbell, tmp_path: Path):
+def test_a_ring_that_failed_does_not_silence_the_next_one(bell: Doorbell, other: Doorbell, tmp_path: Path):
     path = tmp_path / bell._name
     path.unlink()
     path.touch()  # What is no socket can't be rung.
-    bell.ring()
+    other.ring()
     assert not bell.wait(0)
     bell.wait(0)  # It hangs up a new one.
+    other.ring()
+    assert bell.wait(PATIENCE_S)
+
+
+def test_one_s_own_ring_needs_no_bell(bell: Doorbell, tmp_path: Path):
+    (tmp_path / bell._name).unlink()
     bell.ring()
     assert bell.wait(PATIENCE_S)
+    assert bell.only_own
+
+
+def test_who_waits_is_woken_by_his_own_process(bell: Doorbell):
+    ringing = gevent.spawn_later(0.01, bell.ring)
+    assert bell.wait(PATIENCE_S)
+    assert bell.only_own
+    ringing.join()
+
+
+def test_who_waits_is_woken_by_a_thread_of_his_process(bell: Doorbell):
+    ringing = threading.Timer(0.01, bell.ring)
+    ringing.start()
+    assert bell.wait(PATIENCE_S)
+    ringing.join()
+
+
+def test_who_waits_is_woken_by_another(bell: Doorbell, other: Doorbell):
+    ringing = gevent.spawn_later(0.01, other.ring)
+    assert bell.wait(PATIENCE_S)
+    assert not bell.only_own
+    ringing.join()
+
+
+def test_a_ring_of_another_is_not_taken_for_one_s_own(bell: Doorbell, other: Doorbell):
+    bell.ring()
+    other.ring()
+    assert bell.wait(PATIENCE_S)
+    assert not bell.only_own
+    assert not bell.wait(0)
 
 
 def test_many_rings_are_one(bell: Doorbell):

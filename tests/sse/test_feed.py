@@ -20,7 +20,7 @@ from petstore.sse.loop import close_own_loop
 from petstore.sse.ring import Ring
 from petstore.sse.selection import Selection
 from petstore.sse.subscription import Subscription
-from tests.sse.conftest import create_database, open_descriptors
+from tests.sse.conftest import create_database, loops, start
 from tests.sse.event_log_contract import append as append_to
 from tests.sse.event_log_contract import everything, ids
 from tests.sse.other_process import PATIENCE_S, eventually
@@ -297,17 +297,13 @@ class TestCollecting:
 
 def test_waiting_in_a_thread_of_one_s_own_leaves_no_descriptor_open(feed, append):
     append("b")
-    feed.start()
+    start(feed)
     before = loops()
     for _ in range(5):
         waiting = threading.Thread(target=feed.collect, args=("a", 0.01))
         waiting.start()
         waiting.join()
     assert loops() == before
-
-
-def loops() -> int:
-    return sum(target == "anon_inode:[eventpoll]" for target in open_descriptors().values())
 
 
 class TestManyThreads:

@@ -286,7 +286,7 @@ class TestTheBells:
         for bell in bells.iterdir():
             bell.unlink()
         bells.rmdir()
-        append(log, "a")
+        append(open_log(), "a")
         assert log.wait(0.001) is False
         log.wait(0)
         append(open_log(), "a")

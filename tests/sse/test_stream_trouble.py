@@ -14,7 +14,7 @@ import petstore.sse.stream
 from petstore.sse import COMPLETE, Event, Selection, Stream
 from petstore.sse.heartbeat import Heartbeat
 from petstore.sse.stream import HEARTBEAT
-from tests.sse.conftest import open_descriptors
+from tests.sse.conftest import loops, start
 from tests.sse.reader import Reader
 from tests.sse.test_stream import FROM_NOW, FROM_THE_START, admission, read
 
@@ -153,6 +153,7 @@ class TestWhatIsLeft:
     )
     def test_is_nothing(self, way, feed, admission, append):
         self.end(way, feed, admission, append)
+        start(feed)
         before, descriptors = living_greenlets(), loops()
         streams = [self.end(way, feed, admission, append) for _ in range(5)]
         gevent.sleep(0)
@@ -230,7 +231,3 @@ def first_of(one: greenlet.greenlet) -> greenlet.greenlet:
     while one.parent is not None:
         one = one.parent
     return one
-
-
-def loops() -> int:
-    return sum(target == "anon_inode:[eventpoll]" for target in open_descriptors().values())
