@@ -2,7 +2,7 @@
 
 It does three things that the stream, which is parked, can't do for itself: it says when there has been silence for too long;
 it sees the client leave, by watching the socket, without waiting for a write to fail; and it finds out that the client has
-vanished, because what was sent is not acknowledged. One timer and one watcher switch straight into it; no delivery touches it,
+vanished, because what was sent is not acknowledged. The wheel and one watcher switch straight into it; no delivery touches it,
 because a delivery every few milliseconds must not start and stop a timer.
 
 Must not write to the socket: it calls back into the stream, which writes.
@@ -20,10 +20,14 @@ from gevent.monkey import get_original
 
 from petstore.sse.acknowledgement import Acknowledgements
 from petstore.sse.loop import READ
+from petstore.sse.wheel import wheel
 
 PATIENCE = 0.9
 """The part of a heartbeat that a client has to acknowledge the last one: below 1, so that one which vanished is noticed within
 two heartbeats."""
+
+EARLY = 0.1
+"""The part of a heartbeat by which it may come earlier, where many are due at once."""
 
 SOON_S = 0.05
 """When to look for a heartbeat that the stream itself has to send, and which is on its way only then."""
@@ -46,14 +50,17 @@ class Heartbeat:
         "_acknowledgements",
         "_beat",
         "_connection",
+        "_due",
         "_greenlet",
         "_interval_s",
         "_last_sent",
         "_left",
         "_loop",
-        "_timer",
+        "_on_its_way",
+        "_slot",
         "_unread",
         "_watcher",
+        "_wheel",
     )
 
     def __init__(
@@ -72,36 +79,46 @@ class Heartbeat:
         self._beat = beat
         self._left = left
         self._loop = get_hub().loop
-        self._timer: Any = None
+        self._wheel = wheel()
+        self._slot: int | None = None
+        self._due = 0.0
+        self._on_its_way = False
         self._unread = False
         self._watcher: Any = None if connection is None else self._loop.io(connection.fileno(), READ)
         self._greenlet = spawn_raw(self._run)
 
     def stop(self) -> None:
         """End it. The watchers at once: by the next turn of the loop the socket's number may belong to another one."""
-        self._stop_timer()
+        self._look_no_more()
         self._stop_watching()
         if not self._greenlet.dead:
             self._loop.run_callback(self._greenlet.throw)
+
+    def look(self) -> None:
+        """Called by the wheel: see what is due."""
+        self._slot = None
+        self._greenlet.switch(self._on_beat_sent if self._on_its_way else self._on_time)
 
     def _run(self) -> None:
         hub = get_hub()
         if self._watcher is not None:
             self._watcher.start(getcurrent().switch, self._on_readable)
-        self._look_again(self._interval_s)
+        self._look_again(self._loop.now() + self._interval_s)
         try:
             while True:
                 hub.switch()()
         finally:
             # Stopped before it had begun, it has only now started a timer, which would keep the whole stream in memory.
-            self._stop_timer()
+            self._look_no_more()
 
-    def _look_again(self, after_s: float, look: Callable[[], None] | None = None) -> None:
-        self._timer = self._loop.timer(min(after_s, UNREAD_S) if self._unread else after_s)
-        self._timer.start(getcurrent().switch, look or self._on_timer)
+    def _look_again(self, at: float, *, on_its_way: bool = False) -> None:
+        self._due = min(at, self._loop.now() + UNREAD_S) if self._unread else at
+        self._on_its_way = on_its_way
+        self._slot = self._wheel.add(self, self._due, EARLY * self._interval_s)
 
-    def _on_timer(self) -> None:
-        now, patience_s = self._loop.now(), PATIENCE * self._interval_s
+    def _on_time(self) -> None:
+        # The wheel may call us early: what will be due is.
+        now, patience_s = max(self._loop.now(), self._due), PATIENCE * self._interval_s
         silence_s = now - self._last_sent()
         beats = silence_s >= self._interval_s - 0.001
         if self._unread and _has_left(self._connection):
@@ -111,19 +128,20 @@ class Heartbeat:
         if self._acknowledgements.missing_s(now) >= patience_s - 0.001:
             self._give_up()
         elif not sent:
-            self._look_again(SOON_S, self._on_beat_sent)
+            self._look_again(now + SOON_S, on_its_way=True)
         else:
             # Exactly when the silence could be long enough: otherwise it might last for two intervals.
             rest_s = self._interval_s - (0.0 if beats else silence_s)
             # A client nearby has acknowledged at once, and there is nothing to look for before the next beat.
-            self._look_again(min(rest_s, patience_s) if self._acknowledgements.expected else rest_s)
+            self._look_again(now + (min(rest_s, patience_s) if self._acknowledgements.expected else rest_s))
 
     def _on_beat_sent(self) -> None:
-        self._acknowledgements.missing_s(self._loop.now())
-        self._look_again(PATIENCE * self._interval_s)
+        now = self._loop.now()
+        self._acknowledgements.missing_s(now)
+        self._look_again(now + PATIENCE * self._interval_s)
 
     def _give_up(self) -> None:
-        self._stop_timer()
+        self._look_no_more()
         # Whoever still waits until there is room to write must fail now.
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
@@ -137,18 +155,18 @@ class Heartbeat:
         # so the socket stays readable and tells nothing more.
         self._stop_watching()
         self._unread = True
-        self._stop_timer()
-        self._look_again(self._interval_s)
+        self._look_no_more()
+        self._look_again(self._loop.now() + self._interval_s)
 
     def _leave(self) -> None:
-        self._stop_timer()
+        self._look_no_more()
         self._stop_watching()
         self._left()
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer = None
+    def _look_no_more(self) -> None:
+        if self._slot is not None:
+            self._wheel.remove(self, self._slot)
+            self._slot = None
 
     def _stop_watching(self) -> None:
         if self._watcher is not None:

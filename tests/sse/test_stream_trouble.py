@@ -181,7 +181,7 @@ class TestWhatIsLeft:
         def serve() -> None:
             self.cut_after_a_heartbeat(Reader(self.stream(feed, admission)), append)
 
-        feed.start()
+        start(feed)
         descriptors = loops()
         for _ in range(5):
             serving = threading.Thread(target=serve)
@@ -217,7 +217,7 @@ class TestWhatIsLeft:
         heartbeat.stop()
         gevent.sleep(0.01)
         assert beats == []
-        assert heartbeat._timer is None
+        assert heartbeat._slot is None
         assert heartbeat._greenlet.dead
 
 

@@ -1,0 +1,102 @@
+"""A timing wheel: the looks of ten thousand heartbeats, called a few dozen at a time.
+
+A timer for each would wake the loop hundreds of times a second; and the streams of one topic, which all had their last event in
+the same moment, would all beat in the same moment too, and hold up everything else for half a second. So looks that are due
+nearly together are called together, but not too many at once: then some are called early.
+
+Must not know what is looked at.
+"""
+
+from math import ceil
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+from gevent.hub import get_hub
+
+SLOT_S = 0.02
+"""What is due within this time is called together."""
+
+MOST = 128
+"""Looks in one slot, as long as earlier ones have room: about 5 ms, when each sends a heartbeat."""
+
+
+class Looking(Protocol):
+    """Who wants to look at something in time."""
+
+    def look(self) -> None:
+        """Look. Returns at once."""
+
+
+class Wheel:
+    """The looks that are due on one loop. Made by `wheel`; only its own thread may touch it."""
+
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+        self._slots: dict[int, set[Looking]] = {}
+        self._next = 0
+        self._timer: Any = None
+
+    def add(self, one: Looking, at: float, early_s: float) -> int:
+        """Have `one` look at `at`, by the loop's clock. Returns the slot, to `remove` it from.
+
+        A moment later, by SLOT_S at the most; or earlier by up to `early_s`, where others have taken that moment's places.
+        """
+        now = self._loop.now()
+        first = int(now / SLOT_S) + 1
+        slot = latest = max(first, ceil(at / SLOT_S))
+        earliest = max(first, int((at - early_s) / SLOT_S))
+        while len(self._slots.get(slot, ())) >= MOST:
+            slot -= 1
+            if slot < earliest:
+                slot = latest
+                break
+        self._slots.setdefault(slot, set()).add(one)
+        if self._timer is None or slot < self._next:
+            self._wait_for(slot)
+        return slot
+
+    def remove(self, one: Looking, slot: int) -> None:
+        """Don't have it look any more."""
+        due = self._slots.get(slot)
+        if due is not None:
+            due.discard(one)
+            if not due:
+                del self._slots[slot]
+        if not self._slots and self._timer is not None:
+            # A timer that is left would keep the loop from ending.
+            self._timer.stop()
+            self._timer = None
+
+    def _wait_for(self, slot: int) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+        self._next = slot
+        self._timer = self._loop.timer(max(0.0, slot * SLOT_S - self._loop.now()))
+        self._timer.start(self._turn)
+
+    def _turn(self) -> None:
+        self._timer = None
+        # A timer may be called a trifle before its time.
+        now = int(self._loop.now() / SLOT_S + 0.5)
+        try:
+            for slot in [slot for slot in self._slots if slot <= now]:
+                # Whoever looks may remove others.
+                while due := self._slots.get(slot):
+                    due.pop().look()
+                self._slots.pop(slot, None)
+        finally:
+            # Also for what a look that failed has left.
+            if self._slots:
+                self._wait_for(min(self._slots))
+
+
+_wheels: "WeakKeyDictionary[Any, Wheel]" = WeakKeyDictionary()
+
+
+def wheel() -> Wheel:
+    """Return the wheel of this thread's loop."""
+    hub = get_hub()
+    found = _wheels.get(hub)
+    if found is None:
+        found = _wheels[hub] = Wheel(hub.loop)
+    return found
