@@ -106,9 +106,9 @@ class _Lane:
                 # A new connection costs a millisecond, a doubtful one costs a night.
                 connection.close()
                 raise
-        except (IntegrityError, ProgrammingError, DataError):
+        except (IntegrityError, ProgrammingError, DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError):
             raise
-        except (DBAPIError, OSError) as error:
+        except (DBAPIError, sqlite3.Error, OSError) as error:
             raise LogUnavailable(str(getattr(error, "orig", error))) from error
         self._idle.append((file, connection))
         return result
