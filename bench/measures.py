@@ -128,6 +128,11 @@ def churn(session: Session, seconds: float, settle_s: float, parallel: int = 32)
     return numbers
 
 
+def kept_up(session: Session, seconds: float, parallel: int = 32) -> Numbers:
+    """Visit as `churn` does, for so long that every server also has to end what it has begun."""
+    return _visits(session.load.churn(parallel, seconds, 1, session.server.hello()), "kept_up")
+
+
 def short(session: Session, seconds: float) -> Numbers:
     """Read streams of ten events and an end, each from its connecting to its end, as many at a time as there are customers."""
     paths = session.server.short

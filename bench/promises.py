@@ -65,6 +65,7 @@ PROMISES = (
     Promise("idle CPU with 10,000 streams, % of a core", number("idle_cpu_percent", streams=10_000), 4, 2, True),
     Promise("p99 of the first byte, 10,000 at 1,500/s, ms", number("first_byte_p99_ms", streams=10_000), 30, 10, True),
     Promise("connect + first event + close, against queue-per-client Flask", ratio("churn_per_s", "queue-flask"), 1.0, 1.5),
+    Promise("the same, kept up for 45 s", ratio("kept_up_per_s", "queue-flask"), 1.0, 1.5),
     Promise("10-event streams/s, durable, against its undurable ones", ratio("short_per_s", "queue-flask"), 0.5, 1.0),
     Promise("p99 of the first recommendation at 100,000 pets, ms", number("first_p99_ms", pets=100_000), 50, 25, True),
     Promise("events/s into the log, one by one", number("append_one_per_s"), 1_500, 3_000),

@@ -75,7 +75,10 @@ class _Cells:
 
 
 def _visits(results: Results) -> str:
-    names = ("churn_per_s", "churn_failed", "churn_cpu_us", "churn_grown_mib", "short_per_s", "short_failed")
+    names = (
+        "churn_per_s", "churn_failed", "churn_cpu_us", "churn_grown_mib", "kept_up_per_s", "kept_up_failed",
+        "short_per_s", "short_failed",
+    )  # fmt: skip
     rows = []
     for server in SERVERS:
         values = [results.median(server.name, name) for name in names]
@@ -83,7 +86,7 @@ def _visits(results: Results) -> str:
             rows.append((server.title, *("-" if value is None else f"{value:,.0f}" for value in values)))
     header = (
         "server", "connect + first event + close /s", "failed", "CPU us each, its end included", "MiB that they left",
-        "10-event streams /s", "failed",
+        "kept up for 45 s, /s", "failed", "10-event streams /s", "failed",
     )  # fmt: skip
     return "## Short visits\n\n" + table(header, rows) if rows else ""
 

@@ -36,7 +36,7 @@ class Plan:
     """How much is measured: with so many `streams`, and those that aren't among the quick three only with the `few`.
 
     At each of `held` streams only memory, and over `idle_s` the cost of holding them. `settle_s` holds two heartbeats of
-    everybody's: after the first one a client that has left refuses, at the second that is seen.
+    everybody's: after the first one a client that has left refuses, at the second that is seen. `kept_up_s` holds three.
     """
 
     quick: bool
@@ -51,6 +51,7 @@ class Plan:
     first_per_s: float
     visits_s: float
     settle_s: float
+    kept_up_s: float
     append_s: float
     growth: bool
     pets: tuple[int, ...]
@@ -58,7 +59,7 @@ class Plan:
     """Measure nothing but what has this circumstance: `streams`, `pets`, `workers` or `topics`."""
 
 
-QUICK = Plan(True, ("petstore", "nchan", "writer"), 1, (1000,), (), 3000, 15, 3, 1, 50_000, 0, 0, 1, False, (10_000,))
+QUICK = Plan(True, ("petstore", "nchan", "writer"), 1, (1000,), (), 3000, 15, 3, 1, 50_000, 0, 0, 0, 1, False, (10_000,))
 FULL = Plan(
     False,
     tuple(server.name for server in SERVERS),
@@ -72,6 +73,7 @@ FULL = Plan(
     25_000,
     5,
     32,
+    45,
     5,
     True,
     (1000, 10_000, 100_000),
@@ -102,8 +104,10 @@ def measure_held(kind: type[Server], plan: Plan) -> Numbers:
 def measure_visits(kind: type[Server], plan: Plan) -> Numbers:
     """Measure streams that come and go."""
     with session(kind, 100) as running:
-        settle_s = plan.settle_s if kind.name in THOROUGH else 0
-        return measures.short(running, plan.visits_s) | measures.churn(running, plan.visits_s, settle_s)
+        thorough = kind.name in THOROUGH
+        numbers = measures.short(running, plan.visits_s)
+        numbers |= measures.churn(running, plan.visits_s, plan.settle_s if thorough else 0)
+        return numbers | (measures.kept_up(running, plan.kept_up_s) if thorough else {})
 
 
 Job = tuple[str, dict[str, int], Callable[[], Numbers]]
