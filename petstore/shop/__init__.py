@@ -8,7 +8,6 @@ from petstore.shop.accounts import Account as Account
 from petstore.shop.accounts import demo_customers as demo_customers
 from petstore.shop.accounts import find_account as find_account
 from petstore.shop.accounts import is_demo_account as is_demo_account
-from petstore.shop.accounts import is_shared_account as is_shared_account
 from petstore.shop.accounts import like_pet as like_pet
 from petstore.shop.accounts import liked_pets as liked_pets
 from petstore.shop.accounts import register_customer as register_customer

@@ -187,6 +187,16 @@ class TestJob:
             eventually(lambda first=first: first not in done)
         assert set(done) == set(), "all three have had their turn and are stopped"
 
+    def test_keeps_its_lease_while_nothing_is_due(self, log, start):
+        done: list[int] = []
+        start(log, lambda: done.append(1) or 60.0)
+        eventually(lambda: done)
+        lease, until = Lease(log, "work"), time.monotonic() + 3 * petstore.sse.lease.LEASE_S
+        while time.monotonic() < until:
+            assert not lease.take()
+            time.sleep(0.02)
+        assert done == [1]
+
     def test_goes_on_after_an_exception(self, log, start, caplog):
         done: list[int] = []
 
@@ -209,6 +219,14 @@ class TestJob:
         database.with_name("away").rename(database)
         done.clear()
         eventually(lambda: done)
+
+    def test_whoever_gets_the_lease_looks_at_once_what_is_due(self, log, open_log: OpenLog, start):
+        done: list[str] = []
+        jobs = {name: start(one, lambda name=name: done.append(name) or 60.0) for name, one in (("a", log), ("b", open_log()))}
+        eventually(lambda: done)
+        jobs[done[0]].stop()
+        eventually(lambda: len(done) == 2)
+        assert set(done) == {"a", "b"}
 
     def test_stop_waits_for_the_step_and_gives_the_lease_back(self, log, start):
         entered, go_on, finished = threading.Event(), threading.Event(), []
