@@ -1,9 +1,9 @@
 """Tells every process on this machine that follows a SQLite log that something was appended.
 
 SQLite can't notify, and polling it costs CPU or delay. So each follower binds a datagram socket in a directory beside the
-database, and whoever commits sends one byte to each. A datagram to a follower that has not yet read the last one may be
-dropped: it is awake already. A ring is a hint and never the truth; the truth is in the log. So no fault of a bell is anybody's
-failure: it costs a follower the time until it looks by itself.
+database, and whoever commits sends one byte to each; the follower in its own process it wakes without. A datagram to a follower
+that has not yet read the last one may be dropped: it is awake already. A ring is a hint and never the truth; the truth is in the
+log. So no fault of a bell is anybody's failure: it costs a follower the time until it looks by itself.
 
 Must not know what was appended.
 """
@@ -13,7 +13,6 @@ import logging
 import os
 import secrets
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,27 +38,23 @@ class Doorbell:
         self._name = ""
         self._socket: socket.socket | None = None
         self._rung = False
+        self._missing = False
         self._news: Wakeup | None = None
         self.only_own = False
 
     def wait(self, timeout_s: float) -> bool:
         """Return True as soon as the bell rings (or has rung since the last wait), False after `timeout_s` seconds.
 
-        The first wait hangs the bell up: rings before it are not heard.
+        The first wait hangs the bell up: others' rings before it are not heard. Where that can't be done, it's one's own that are.
         """
-        try:
-            bell = self._hang_up()
-        except OSError as error:
-            logger.warning("no bell can be hung up in %s: %s", self._directory, error)
-            time.sleep(timeout_s)
-            return False
+        bell = self._hang_up()
         self._listen(bell, timeout_s)
         # Taken down before our caller looks: what is rung for from now on may have been committed after that look.
         own, self._rung = self._rung, False
-        others = _empty(bell)
+        others = bell is not None and _empty(bell)
         self.only_own = own and not others
-        if not own and not others and not (self._directory / self._name).exists():
-            # Somebody cleaned up: nobody could ring this bell ever again. The next wait hangs up a new one.
+        if (self._missing or not (own or others)) and not (self._directory / self._name).exists():
+            # Somebody cleaned up: nobody else could ring this bell ever again. The next wait hangs up a new one.
             self.close()
         return own or others
 
@@ -70,11 +65,13 @@ class Doorbell:
         if (news := self._news) is not None:
             news.wake()
         try:
-            names = [name for name in os.listdir(self._directory) if name != self._name]
-            if names:
-                self._ring(names)
+            names = os.listdir(self._directory)
+            # Whoever commits all the time never waits in vain, and would not see it otherwise.
+            self._missing = self._name not in names
+            if others := [name for name in names if name != self._name]:
+                self._ring(others)
         except FileNotFoundError:
-            return  # Nobody has ever followed.
+            self._missing = True  # Or nobody has ever followed.
         except OSError as error:
             logger.warning("the bells in %s could not be rung: %s", self._directory, error)
 
@@ -86,23 +83,32 @@ class Doorbell:
             with contextlib.suppress(OSError):
                 os.unlink(self._directory / self._name)
 
-    def _listen(self, bell: socket.socket, timeout_s: float) -> None:
+    def _listen(self, bell: socket.socket | None, timeout_s: float) -> None:
         """Return when there is a ring, or after `timeout_s` seconds."""
         if timeout_s <= 0:
             return
+        watcher = None if bell is None else get_hub().loop.io(bell.fileno(), READ)
         self._news = news = Wakeup()
-        watcher = get_hub().loop.io(bell.fileno(), READ)
-        watcher.start(news.wake)
         try:
+            if watcher is not None:
+                watcher.start(news.wake)
             # Asked only now: who rings sees that we wait, or we see that it has rung.
             if not self._rung:
                 news.wait(timeout_s)
         finally:
             self._news = None
-            watcher.stop()
-            watcher.close()
+            if watcher is not None:
+                watcher.stop()
+                watcher.close()
 
-    def _hang_up(self) -> socket.socket:
+    def _hang_up(self) -> socket.socket | None:
+        try:
+            return self._bound()
+        except OSError as error:
+            logger.warning("no bell can be hung up in %s: %s", self._directory, error)
+            return None
+
+    def _bound(self) -> socket.socket:
         if self._socket is None:
             # Without its parents: where a database's directory is gone, an empty one would hide that.
             self._directory.mkdir(mode=0o700, exist_ok=True)
@@ -115,7 +121,7 @@ class Doorbell:
             except OSError:
                 bell.close()
                 raise
-            self._name, self._socket, self._rung = name, bell, False
+            self._name, self._socket, self._missing = name, bell, False
         return self._socket
 
     def _ring(self, names: list[str]) -> None:

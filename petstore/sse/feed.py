@@ -25,8 +25,8 @@ COLLECT = 1000
 POLL_S = 1.0
 """How long the feed trusts that it would have been woken. A writer killed before it could ring delays its event by this."""
 
-FORGET_POLLS = 5
-"""Of so many looks one is also whether retention has removed something: what it removes is hours old."""
+FORGET_S = 5.0
+"""How often it's looked whether retention has removed something: what it removes is hours old."""
 
 GOODBYE_S = 2.0
 """How long a client that takes nothing may keep us from ending."""
@@ -139,8 +139,8 @@ class Feed:
                 return
 
     def _forget(self) -> None:
-        """Let go of what retention has removed, soon after: a cursor that needs it is to be told the gap, by every worker."""
+        """Let go of what retention has removed, seconds after: a cursor that needs it is to be told the gap, by every worker."""
         now = time.monotonic()
         if now >= self._look_at:
-            self._look_at = now + FORGET_POLLS * POLL_S
+            self._look_at = now + FORGET_S
             self.ring.forget(self.log.trimmed())

@@ -27,7 +27,7 @@ PATIENCE = 0.9
 two heartbeats."""
 
 EARLY = 0.1
-"""The part of a heartbeat by which it may come earlier, where many are due at once."""
+"""The part of a heartbeat by which it may come earlier, where many are due at once. A look for anything else never does."""
 
 SOON_S = 0.05
 """When to look for a heartbeat that the stream itself has to send, and which is on its way only then."""
@@ -103,37 +103,39 @@ class Heartbeat:
         hub = get_hub()
         if self._watcher is not None:
             self._watcher.start(getcurrent().switch, self._on_readable)
-        self._look_again(self._loop.now() + self._interval_s)
+        self._look_again(self._loop.now() + self._interval_s, EARLY * self._interval_s)
         try:
             while True:
                 hub.switch()()
         finally:
-            # Stopped before it had begun, it has only now started a timer, which would keep the whole stream in memory.
+            # Stopped before it had begun, it has only now come to the wheel, which would keep the whole stream in memory.
             self._look_no_more()
 
-    def _look_again(self, at: float, *, on_its_way: bool = False) -> None:
+    def _look_again(self, at: float, early_s: float = 0.0, *, on_its_way: bool = False) -> None:
         self._due = min(at, self._loop.now() + UNREAD_S) if self._unread else at
         self._on_its_way = on_its_way
-        self._slot = self._wheel.add(self, self._due, EARLY * self._interval_s)
+        self._slot = self._wheel.add(self, self._due, early_s)
 
     def _on_time(self) -> None:
-        # The wheel may call us early: what will be due is.
-        now, patience_s = max(self._loop.now(), self._due), PATIENCE * self._interval_s
-        silence_s = now - self._last_sent()
+        now, patience_s = self._loop.now(), PATIENCE * self._interval_s
+        # The wheel may call us early, and a beat that will be due is. All else counts from the moment that it is.
+        silence_s = max(now, self._due) - self._last_sent()
         beats = silence_s >= self._interval_s - 0.001
         if self._unread and _has_left(self._connection):
             self._leave()
             return
+        rest_at = (now if beats else self._last_sent()) + self._interval_s
         sent = not beats or self._beat()
-        if self._acknowledgements.missing_s(now) >= patience_s - 0.001:
+        if self._acknowledgements.missing_s(now) >= patience_s - 0.002:
             self._give_up()
         elif not sent:
             self._look_again(now + SOON_S, on_its_way=True)
+        elif self._acknowledgements.expected and now + patience_s < rest_at:
+            # Not early: who is there has all his patience.
+            self._look_again(now + patience_s)
         else:
             # Exactly when the silence could be long enough: otherwise it might last for two intervals.
-            rest_s = self._interval_s - (0.0 if beats else silence_s)
-            # A client nearby has acknowledged at once, and there is nothing to look for before the next beat.
-            self._look_again(now + (min(rest_s, patience_s) if self._acknowledgements.expected else rest_s))
+            self._look_again(rest_at, EARLY * self._interval_s)
 
     def _on_beat_sent(self) -> None:
         now = self._loop.now()
@@ -156,7 +158,7 @@ class Heartbeat:
         self._stop_watching()
         self._unread = True
         self._look_no_more()
-        self._look_again(self._loop.now() + self._interval_s)
+        self._look_again(self._loop.now() + self._interval_s, EARLY * self._interval_s)
 
     def _leave(self) -> None:
         self._look_no_more()

@@ -128,7 +128,7 @@ class Job:
                     pause_s = max(0.0, min(due_at - time.monotonic(), LEASE_S / 3))
             except LogUnavailable as error:
                 logger.warning("job %s waits: %s", self._name, error)
-                pause_s = RETRY_S
+                due_at, pause_s = 0.0, RETRY_S  # Meanwhile another one may have had it, and left something.
             except Exception:
                 logger.exception("job %s failed and will be tried again", self._name)
                 pause_s = RETRY_S

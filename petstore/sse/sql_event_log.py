@@ -124,8 +124,10 @@ class SqlEventLog:
     def head(self, connection: Connection | None = None, topic: str | None = None) -> int:
         if connection is None:
             return self.query(lambda connection: self.head(connection, topic))
-        found = _first(connection, _LAST_ID) if topic is None else _first(connection, _NEWEST, topic=topic)
-        return int(found[0]) if found is not None else 0
+        if topic is None:
+            return _clock(connection, _LAST_ID)
+        newest = _first(connection, _NEWEST, topic=topic)
+        return 0 if newest is None else int(newest[0])
 
     def origin(self) -> int:
         # Not remembered: the file may be replaced by another log while we run.

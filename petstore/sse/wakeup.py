@@ -1,4 +1,4 @@
-"""How a stream waits: one greenlet, woken by anybody, in any thread.
+"""How a stream waits, and the feed: one greenlet, woken by anybody, in any thread.
 
 gevent's Event would do; this one keeps 1 KiB less for each waiting stream, and ten thousand of them wait.
 

@@ -44,7 +44,7 @@ class Wheel:
         now = self._loop.now()
         first = int(now / SLOT_S) + 1
         slot = latest = max(first, ceil(at / SLOT_S))
-        earliest = max(first, int((at - early_s) / SLOT_S))
+        earliest = max(first, ceil((at - early_s) / SLOT_S))
         while len(self._slots.get(slot, ())) >= MOST:
             slot -= 1
             if slot < earliest:
@@ -76,8 +76,8 @@ class Wheel:
 
     def _turn(self) -> None:
         self._timer = None
-        # A timer may be called a trifle before its time.
-        now = int(self._loop.now() / SLOT_S + 0.5)
+        # A timer may be called a trifle before its time: a millisecond is none.
+        now = int(self._loop.now() / SLOT_S + 0.05)
         try:
             for slot in [slot for slot in self._slots if slot <= now]:
                 # Whoever looks may remove others.

@@ -70,6 +70,17 @@ def test_one_s_own_ring_needs_no_bell(bell: Doorbell, tmp_path: Path):
     assert bell.only_own
 
 
+def test_a_bell_that_was_cleaned_away_is_missed_however_often_one_rings_oneself(bell: Doorbell, other: Doorbell, tmp_path: Path):
+    (tmp_path / bell._name).unlink()
+    bell.ring()
+    assert bell.wait(PATIENCE_S)
+    bell.ring()
+    assert bell.wait(PATIENCE_S)
+    other.ring()
+    assert bell.wait(PATIENCE_S)
+    assert not bell.only_own
+
+
 def test_who_waits_is_woken_by_his_own_process(bell: Doorbell):
     ringing = gevent.spawn_later(0.01, bell.ring)
     assert bell.wait(PATIENCE_S)

@@ -228,6 +228,15 @@ class TestJob:
         eventually(lambda: len(done) == 2)
         assert set(done) == {"a", "b"}
 
+    def test_looks_again_what_is_due_after_the_log_was_away(self, log, database, start, caplog):
+        done: list[int] = []
+        start(log, lambda: done.append(1) or 60.0)
+        eventually(lambda: done)
+        database.rename(database.with_name("away"))
+        eventually(lambda: "waits" in caplog.text)
+        database.with_name("away").rename(database)
+        eventually(lambda: len(done) == 2)
+
     def test_stop_waits_for_the_step_and_gives_the_lease_back(self, log, start):
         entered, go_on, finished = threading.Event(), threading.Event(), []
 
