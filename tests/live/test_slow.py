@@ -119,20 +119,24 @@ def ids(frames: list[bytes]) -> list[int]:
 def test_long_replays_take_turns_with_live_streams(start: Callable[..., Server]):
     server = start(workers=1)
     cursor = get(server, "/v1/inventory")["lastEventId"]
-    delays: list[float] = []
     with closing(server.open_event_log()) as log, ExitStack() as stack:
         for number in range(40):
             append(log, 500, number * 500, 200)
         live = stack.enter_context(Exchange(server.address, INVENTORY))
         live.read_until(lambda: live.chunks)
-        replays = [Replay(server, cursor, 20_000) for _ in range(4)]
-        while any(replay.thread.is_alive() for replay in replays):
-            last_id = append(log, 1)
-            live.read_until(lambda: int(live.decoder.last_event_id or 0) >= last_id)  # noqa: B023
-            delays.append(time.time() - last_id / 1e6)
-        for replay in replays:
-            replay.thread.join()
-            assert replay.complete
+        # Where the replays are over at once, there is no telling who waited for whom: then once more.
+        for _ in range(10):
+            delays = []
+            replays = [Replay(server, cursor, 20_000) for _ in range(4)]
+            while any(replay.thread.is_alive() for replay in replays):
+                last_id = append(log, 1)
+                live.read_until(lambda: int(live.decoder.last_event_id or 0) >= last_id)  # noqa: B023
+                delays.append(time.time() - last_id / 1e6)
+            for replay in replays:
+                replay.thread.join()
+                assert replay.complete
+            if len(delays) >= 3:
+                break
     delays.sort()
     median_s, slowest_s = delays[len(delays) // 2], delays[-1]
     print(

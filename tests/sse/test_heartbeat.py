@@ -1,7 +1,5 @@
 """Heartbeats of many streams that were last sent something in the same moment: each in time, not all at once."""
 
-from collections import Counter
-
 import gevent
 import pytest
 from gevent.hub import get_hub
@@ -40,20 +38,26 @@ def test_beats_come_in_time_again_and_again(count):
     crowded = count > MOST
     assert min(silences) >= INTERVAL_S * (1 - EARLY * crowded) - SLOT_S / 2
     if crowded:
-        in_one_turn = Counter(moment for stream in streams for moment, _ in stream.beats)
-        # A turn that comes late has its neighbours' beats to make too.
-        assert max(in_one_turn.values()) < count
+        # On a busy machine a turn comes late, and has its neighbours' beats to make too; but not three times out of three.
+        assert len({moment for stream in streams for moment, _ in stream.beats[:3]}) > 3
 
 
 def test_one_early_beat_makes_no_later_one_late():
-    since = get_hub().loop.now()
-    streams = [Beating(since) for _ in range(4 * MOST)]
+    stream = Beating(get_hub().loop.now())
+    heartbeat = stream.heartbeat
+
+    def come_early() -> None:
+        assert heartbeat._slot is not None
+        heartbeat._wheel.remove(heartbeat, heartbeat._slot)
+        heartbeat.look()
+
+    gevent.sleep(0)  # Until it has come to the wheel.
+    get_hub().loop.run_callback(come_early)
     with gevent.Timeout(20):
-        while not all(len(stream.beats) >= 2 for stream in streams):
-            gevent.sleep(0.02)
-    for stream in streams:
-        stream.heartbeat.stop()
-    early = [stream for stream in streams if stream.beats[0][1] < INTERVAL_S - SLOT_S]
-    assert early, "nobody came early: nothing was seen"
-    # Each is due an interval after its own beat, not after the moment at which that one was due.
-    assert {round(stream.heartbeat._due - stream.beats[-1][0], 3) for stream in early} == {INTERVAL_S}
+        while not stream.beats:
+            gevent.sleep(0)
+    ((beat_at, silence),) = stream.beats
+    assert silence < INTERVAL_S / 2
+    # Due an interval after that beat, not after the moment at which it was due.
+    assert heartbeat._due == pytest.approx(beat_at + INTERVAL_S, abs=0.001)
+    heartbeat.stop()
