@@ -65,8 +65,8 @@ class EventLog(Protocol):
     def wait(self, timeout_s: float) -> bool:
         """Wait until something may have been appended since the last call: True; or until `timeout_s` is over: False.
 
-        Raises nothing: where it can't hear, it sleeps, and its caller looks by itself. It waits in gevent's loop: a thread of
-        its own that has waited calls `close_own_loop` at its end.
+        Raises nothing: where it can't hear others, it waits all the same, and its caller looks by itself. It waits in gevent's
+        loop: a thread of its own that has waited calls `close_own_loop` at its end.
         """
 
     def wake(self) -> None:

@@ -213,11 +213,11 @@ def _read(connection: Connection, topics: Collection[str] | None, after: int, li
 
 def _extent(connection: Connection, topic: str) -> Extent:
     trimmed = _first(connection, _TRIMMED, topic=topic)
-    oldest = _first(connection, _OLDEST, topic=topic)
+    (oldest,) = _first(connection, _OLDEST, topic=topic) or (None,)
     newest = _first(connection, _NEWEST, topic=topic)
     return Extent(
         0 if trimmed is None else trimmed[0],
-        None if oldest is None else oldest[0],
+        oldest,
         newest[0] if newest is not None and newest[1] in ENDINGS else None,
     )
 

@@ -210,14 +210,15 @@ class TestJob:
         eventually(lambda: len(done) >= 3)
         assert "job work failed" in caplog.text
 
-    def test_goes_on_when_the_log_is_back(self, log, database, start, caplog):
+    @pytest.mark.parametrize("rest_s", [0.01, 60.0])
+    def test_looks_at_once_what_is_due_when_the_log_is_back(self, log, database, start, caplog, rest_s):
         done: list[int] = []
-        start(log, lambda: done.append(1) or 0.01)
+        start(log, lambda: done.append(1) or rest_s)
         eventually(lambda: done)
         database.rename(database.with_name("away"))
         eventually(lambda: "waits" in caplog.text)
-        database.with_name("away").rename(database)
         done.clear()
+        database.with_name("away").rename(database)
         eventually(lambda: done)
 
     def test_whoever_gets_the_lease_looks_at_once_what_is_due(self, log, open_log: OpenLog, start):
@@ -227,15 +228,6 @@ class TestJob:
         jobs[done[0]].stop()
         eventually(lambda: len(done) == 2)
         assert set(done) == {"a", "b"}
-
-    def test_looks_again_what_is_due_after_the_log_was_away(self, log, database, start, caplog):
-        done: list[int] = []
-        start(log, lambda: done.append(1) or 60.0)
-        eventually(lambda: done)
-        database.rename(database.with_name("away"))
-        eventually(lambda: "waits" in caplog.text)
-        database.with_name("away").rename(database)
-        eventually(lambda: len(done) == 2)
 
     def test_stop_waits_for_the_step_and_gives_the_lease_back(self, log, start):
         entered, go_on, finished = threading.Event(), threading.Event(), []
