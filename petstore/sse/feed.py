@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from petstore.sse.broadcast import Broadcast
 from petstore.sse.error import LogUnavailable
 from petstore.sse.event import Event
 from petstore.sse.event_log import EventLog
@@ -41,7 +42,8 @@ class Feed:
         self.log = log
         self.ring = Ring(0)
         self.observer: Observer = observer or Silence()
-        self.pump = Pump(self.observer)
+        self._broadcast = Broadcast()
+        self.pump = Pump(self.observer, self._broadcast)
         self.draining = False
         self._lock = threading.Lock()
         self._look_at = 0.0
@@ -114,6 +116,7 @@ class Feed:
         if self._thread is not None:
             self.log.wake()
             self._thread.join()
+        self._broadcast.close()
 
     def _run(self) -> None:
         while not self._stopping:

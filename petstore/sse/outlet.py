@@ -39,15 +39,16 @@ class Gone(Error):
 class Outlet:
     """`send` takes what the socket takes now, as a non-blocking `socket.send` does; `write` waits until all is sent.
 
-    `frame` makes of a piece of the body what stands on the wire, and `shared` says whether others may `send` while we wait: what
-    they send must be chunks, and in TLS a send that failed must be repeated as it was. `patience_s` is asked how long a client
-    may take nothing.
+    `frame` makes of a piece of the body what stands on the wire, and `shared` says whether others may send, by `send` or to the
+    `descriptor`, while we wait: what they send must be chunks, and in TLS a send that failed must be repeated as it was.
+    `patience_s` is asked how long a client may take nothing.
     """
 
-    __slots__ = ("_patience_s", "_socket", "frame", "send", "shared")
+    __slots__ = ("_patience_s", "_socket", "descriptor", "frame", "send", "shared")
 
     def __init__(self, connection: Any, chunked: bool, patience_s: Callable[[], float]) -> None:
         self._socket = connection._sock
+        self.descriptor: int = self._socket.fileno()
         self._patience_s = patience_s
         secured = isinstance(connection, ssl.SSLSocket)
         self.shared = chunked and not secured

@@ -4,9 +4,10 @@ The invariants. One writer at a time: only a parked subscription is sent to. Ord
 when its cursor stands between the last pass's events and this one's, so it has had all before and none of these; any other
 one is woken and takes what it misses by itself. A cursor never passes what was sent.
 
-Encoding and framing are done once a pass for all streams that want the same (a group), so the cost of a delivery is that of
-its system call, whatever the number of topics or of streams that it doesn't concern. What came while a pass was under way
-goes out joined in the next one: nobody waits longer for it, and the more there is to do the cheaper each event gets.
+Encoding and framing are done once a pass for all streams that want the same (a group), and the system is called once for
+hundreds of them, so the cost of a delivery is the kernel's, whatever the number of topics or of streams that it doesn't
+concern. What came while a pass was under way goes out joined in the next one: nobody waits longer for it, and the more there
+is to do the cheaper each event gets.
 
 Must not know what an event is about.
 """
@@ -17,6 +18,7 @@ from collections.abc import Iterable
 import gevent
 from gevent.hub import get_hub
 
+from petstore.sse.broadcast import MOST, Broadcast
 from petstore.sse.event import Event
 from petstore.sse.observer import Observer
 from petstore.sse.outlet import chunk
@@ -25,15 +27,16 @@ from petstore.sse.subscription import Group, Subscription, page
 
 logger = logging.getLogger(__name__)
 
-TURN = 256
-"""Sends after which everything else in the worker gets its turn: about a millisecond."""
+TURN = MOST
+"""Sends after which everything else in the worker gets its turn."""
 
 
 class Pump:
     """The groups of a worker, found by selection and by topic."""
 
-    def __init__(self, observer: Observer) -> None:
+    def __init__(self, observer: Observer, broadcast: Broadcast) -> None:
         self._observer = observer
+        self._broadcast = broadcast
         self._groups: dict[Selection, Group] = {}
         self._topics: dict[str, set[Group]] = {}
 
@@ -102,23 +105,18 @@ class Pump:
 
     def _send(self, group: Group, data: bytes, last_id: int, events: int) -> int:
         """Send `data`, so many events up to `last_id`, to all that are due. Returns how many took it whole."""
-        due, size, whole = group.due, len(data), 0
+        due, whole = group.due, 0
         waiting = list(due)
         for start in range(0, len(waiting), TURN):
             if start:
                 gevent.sleep(0)
-            for send in waiting[start : start + TURN]:
-                if not due.pop(send, False):
-                    continue  # It has left meanwhile, or takes these events by itself.
-                try:
-                    sent = send(data)
-                except OSError:
-                    sent = 0
-                if sent == size:
-                    whole += 1
-                else:
-                    due[send] = True  # It stands where it stood.
-                    group.parked[send].fall_behind(data, sent, last_id, events)
+            # But for who has left meanwhile, or takes these events by itself.
+            turn = [descriptor for descriptor in waiting[start : start + TURN] if due.pop(descriptor, False)]
+            short = self._broadcast.send(turn, data)
+            whole += len(turn) - len(short)
+            for descriptor, sent in short.items():
+                due[descriptor] = True  # It stands where it stood.
+                group.parked[descriptor].fall_behind(data, sent, last_id, events)
         return whole
 
     def _frames(self, group: Group, events: list[Event]) -> list[bytes] | None:

@@ -35,19 +35,15 @@ class Source(Protocol):
     log: EventLog
 
 
-Send = Callable[[bytes], int]
-"""A non-blocking socket's `send`."""
-
-
 class Group:
     """The subscriptions with one selection: they are sent the same bytes.
 
     A pass to thousands of streams is mostly the time in which their memory comes to the processor, so it touches of each as
-    little as can be: the `send` of its socket. Those that are parked and have had every pass are settled: they stand at
-    `last_id`, the newest event that was passed on, which is not noted in each. A newcomer has parked since the last pass, and
-    stands where its own cursor says. `due` are, while a pass is under way, the settled ones to which it has not come yet: they
-    stand at `before_id`. `passed` and `before_passed` count the events that went to whoever is settled. `sent_at` is the loop's
-    time of the last pass.
+    little as can be: the descriptor of its socket, by which a stream is known as long as it's parked. Those that are parked and
+    have had every pass are settled: they stand at `last_id`, the newest event that was passed on, which is not noted in each. A
+    newcomer has parked since the last pass, and stands where its own cursor says. `due` are, while a pass is under way, the
+    settled ones to which it has not come yet: they stand at `before_id`. `passed` and `before_passed` count the events that went
+    to whoever is settled. `sent_at` is the loop's time of the last pass.
     """
 
     __slots__ = ("awake", "before_id", "before_passed", "due", "last_id", "newcomers", "parked", "passed", "selection", "sent_at")
@@ -55,9 +51,9 @@ class Group:
     def __init__(self, selection: Selection) -> None:
         self.selection = selection
         self.awake: set[Subscription] = set()
-        self.parked: dict[Send, Subscription] = {}
-        self.newcomers: set[Send] = set()
-        self.due: dict[Send, bool] = {}
+        self.parked: dict[int, Subscription] = {}
+        self.newcomers: set[int] = set()
+        self.due: dict[int, bool] = {}
         self.last_id = self.before_id = 0
         self.passed = self.before_passed = 0
         self.sent_at = 0.0
@@ -73,16 +69,16 @@ class Group:
         Who stands before them all is due. Who has had some of them, or missed something before, takes what it lacks by itself;
         who has had all is left alone.
         """
-        for send in tuple(self.newcomers):
-            one = self.parked[send]
+        for descriptor in tuple(self.newcomers):
+            one = self.parked[descriptor]
             if self.last_id <= one.cursor < first_id:
                 one.settle()
             elif one.cursor < last_id:
                 one.unpark()
                 one.wake()
         self.due = dict.fromkeys(self.parked, True)
-        for send in self.newcomers:
-            del self.due[send]
+        for descriptor in self.newcomers:
+            del self.due[descriptor]
         self.before_id, self.before_passed = self.last_id, self.passed
         self.last_id, self.passed = last_id, self.passed + events
 
@@ -99,12 +95,12 @@ class Group:
 class Subscription:
     """A cursor into the topics of its group; `wake` is called when there may be something to take or to write."""
 
-    __slots__ = ("_base", "_cursor", "_send", "_source", "group", "rest", "sent", "wake")
+    __slots__ = ("_base", "_cursor", "_outlet", "_source", "group", "rest", "sent", "wake")
 
     def __init__(self, source: Source, group: Group, cursor: int, wake: Callable[[], object]) -> None:
         self._source = source
         self._cursor = cursor
-        self._send: Send | None = None
+        self._outlet: Outlet | None = None
         self._base = 0
         self.group = group
         self.wake = wake
@@ -119,15 +115,15 @@ class Subscription:
     @property
     def parked(self) -> bool:
         """Whether the socket belongs to others."""
-        return self._send is not None
+        return self._outlet is not None
 
     @property
     def cursor(self) -> int:
         """The newest event that was handed over or sent, or after which there was nothing."""
-        group, send = self.group, self._send
-        if send is None or send in group.newcomers:
+        group, outlet = self.group, self._outlet
+        if outlet is None or outlet.descriptor in group.newcomers:
             return self._cursor
-        return group.before_id if send in group.due else group.last_id
+        return group.before_id if outlet.descriptor in group.due else group.last_id
 
     def take(self) -> list[Event]:
         """Return the next events after the cursor, at most a page of them, and move the cursor past them.
@@ -167,34 +163,39 @@ class Subscription:
         self._cursor = min(self._cursor, cursor)
 
     def park(self, outlet: Outlet | None) -> None:
-        """Leave the socket to others, if it's ours at all, right after `take` came back empty."""
+        """Leave the socket to others, if it's ours at all, right after `take` came back empty.
+
+        It must stay open until `unpark`: others write to its number, which could be another client's by then.
+        """
         if outlet is not None:
-            send, group = outlet.send, self.group
-            self._send = send
+            group = self.group
+            self._outlet = outlet
             group.awake.discard(self)
-            group.parked[send] = self
-            group.newcomers.add(send)
+            group.parked[outlet.descriptor] = self
+            group.newcomers.add(outlet.descriptor)
 
     def unpark(self) -> None:
         """Take the socket back: from now on nobody else writes."""
-        group, send = self.group, self._send
-        if send is None:
+        group, outlet = self.group, self._outlet
+        if outlet is None:
             return
-        if send in group.newcomers:
-            group.newcomers.remove(send)
-        elif send in group.due:
-            del group.due[send]
+        descriptor = outlet.descriptor
+        if descriptor in group.newcomers:
+            group.newcomers.remove(descriptor)
+        elif descriptor in group.due:
+            del group.due[descriptor]
             self.advance(group.before_id, group.before_passed - self._base)
         else:
             self.advance(group.last_id, group.passed - self._base)
-        del group.parked[send]
-        self._send = None
+        del group.parked[descriptor]
+        self._outlet = None
         group.awake.add(self)
 
     def settle(self) -> None:
         """Go on with the others of the group, from where they stand."""
+        assert self._outlet is not None
         group = self.group
-        group.newcomers.remove(self._send)  # type: ignore[arg-type]  # Only what is parked is a newcomer.
+        group.newcomers.remove(self._outlet.descriptor)
         self._base = group.passed
 
     def advance(self, cursor: int, events: int) -> None:
@@ -207,9 +208,9 @@ class Subscription:
 
         The subscription must be parked.
         """
-        assert self._send is not None
+        assert self._outlet is not None
         try:
-            sent = self._send(data)
+            sent = self._outlet.send(data)
         except OSError:
             sent = 0
         if sent != len(data):

@@ -1,5 +1,5 @@
-"""What every stream keeps to, on both of its paths: through the outlet, which the pump writes to, and as a generator whose
-chunks the server writes.
+"""What every stream keeps to, on both of its paths: through the outlet, which the pump writes to (to many in one system call, or
+one by one), and as a generator whose chunks the server writes.
 
 `test_on_gevent.py` runs this in a patched process. The sockets are real, and what came through them is compared byte for byte
 with what the log holds.
@@ -133,17 +133,13 @@ class TestHeartbeats:
         clients = [read(ends=pair(4096 if n % 3 else 0), heartbeat_s=0.005) for n in range(8)]
         together(Client.receive, clients)
 
-        beating: list[Client] = []
+        def let_some_beat() -> None:
+            # As their heartbeat greenlets do when their time comes between two turns of a pass.
+            while not all(client.ended for client in clients):
+                random.choice(clients).stream._beat()
+                gevent.sleep(0)
 
-        def let_another_beat(sending: Client) -> None:
-            # As its heartbeat greenlet does when its time comes while a pass is under way.
-            if not beating:
-                beating.append(random.choice([client for client in clients if client is not sending]))
-                beating[0].stream._beat()
-                beating.clear()
-
-        for client in clients:
-            client.bare.on_send = partial(let_another_beat, client)
+        beating = gevent.spawn(let_some_beat)
         reading = [gevent.spawn(client.receive_to_the_end) for client in clients]
         events: list[Event] = []
         while min(map(self.heartbeats_between_events, clients)) < 10:
@@ -151,7 +147,7 @@ class TestHeartbeats:
                 events += write(*random.choices([1, 100, 10_000], k=random.randrange(1, 5)))
             eventually(partial(self.have_received, clients, len(events)))
         events.append(append(type=COMPLETE))
-        gevent.joinall(reading, raise_error=True)
+        gevent.joinall([*reading, beating], raise_error=True)
         for client in clients:
             client.assert_received(events)
 
@@ -184,25 +180,24 @@ class TestLeaving:
         events, left = [], list[Client]()
         for turn in range(10):
             leaving = [staying.pop(random.randrange(len(staying))) for _ in range(4)]
-            sends = iter(range(len(staying)))
-
-            def leave_soon(leaving: Sequence[Client] = leaving, sends: Iterator[int] = sends, at: int = turn % 5) -> None:
-                if next(sends, None) == at:
-                    for client in leaving:
-                        random.choice(LEAVE)(client)
-
-            for client in staying:
-                client.bare.on_send = leave_soon
+            soon = gevent.spawn(self.leave_soon, leaving, turn % 5)
             events.append(append(n=turn))
             for client in staying:
                 client.receive_events(len(events))
-            gevent.joinall([client.serving for client in leaving], PATIENCE_S, raise_error=True)
+            gevent.joinall([soon, *(client.serving for client in leaving)], PATIENCE_S, raise_error=True)
             left += [client for client in leaving if client.serving.ready()]
         events.append(append(type=COMPLETE))
         for client in staying:
             client.receive_to_the_end()
             client.assert_received(events)
         assert len(left) == observer.causes.count("left") == 40
+
+    def leave_soon(self, leaving: Iterable[Client], turns: int) -> None:
+        """Have clients leave after so many turns of the loop, between which a pass goes on."""
+        for _ in range(turns):
+            gevent.sleep(0)
+        for client in leaving:
+            random.choice(LEAVE)(client)
 
     @pytest.mark.parametrize("leave", LEAVE)
     def test_one_that_leaves_with_much_unread_is_gone_at_once(self, read, write, observer, leave):

@@ -13,8 +13,10 @@ from typing import Any
 import gevent
 import pytest
 
+import petstore.sse.broadcast
 import petstore.sse.feed
 from petstore.sse import Admission, Decoder, Event, Feed, Form, Opening, Received, Selection, Stream, Terms
+from petstore.sse.broadcast import MOST
 from petstore.sse.observer import Silence
 from petstore.sse.outlet import chunk
 from petstore.sse.stream import HEARTBEAT
@@ -39,6 +41,7 @@ def handle_request(stream, connection, yielded):
 # What matters is the name of the module that iterates.
 PATHS: dict[str, Any] = {
     "outlet": {"__name__": "gunicorn.workers.base_async", "chunk": chunk},
+    "outlet, one by one": {"__name__": "gunicorn.workers.base_async", "chunk": chunk},
     "generator": {"__name__": "middleware", "chunk": chunk},
 }
 for module in PATHS.values():
@@ -58,17 +61,15 @@ class Endings(Silence):
 
 
 class BareSocket:
-    """The non-blocking socket inside gevent's, which both paths send through in the end. Notes what is done to it."""
+    """The non-blocking socket inside gevent's, which all but the pump sends through in the end. Notes what is done to it."""
 
     def __init__(self, bare: Any) -> None:
         self._bare = bare
         self.uses = 0
         self.cut_sends = 0
-        self.on_send: Callable[[], object] = lambda: None
 
     def send(self, data: bytes | memoryview, flags: int = 0) -> int:
         self.uses += 1
-        self.on_send()
         sent: int = self._bare.send(data, flags)
         self.cut_sends += sent < len(data)
         return sent
@@ -150,7 +151,7 @@ class Client:
         assert all(content.endswith(b"\n\n") and HEARTBEAT not in content for content in of_events)
         assert b"".join(of_events) == b"".join(event.encode(Form()) for event in events)
         assert not self.waiting
-        assert self.yielded == ([FIRST] if self.path == "outlet" else self.chunks)
+        assert self.yielded == (self.chunks if self.path == "generator" else [FIRST])
 
     def close(self) -> None:
         self.socket.close()
@@ -210,8 +211,10 @@ def observer() -> Endings:
 
 
 @pytest.fixture
-def feed(log, observer, monkeypatch) -> Iterator[Feed]:
+def feed(log, observer, path, monkeypatch) -> Iterator[Feed]:
     monkeypatch.setattr(petstore.sse.feed, "POLL_S", 0.02)
+    # However few there are, they are sent to in one call, where the system has that; or one by one, however many.
+    monkeypatch.setattr(petstore.sse.broadcast, "FEW", MOST + 1 if path == "outlet, one by one" else 1)
     feed = Feed(log, observer)
     yield feed
     feed.stop()

@@ -3,8 +3,10 @@
 import gc
 import os
 import shutil
+import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import gevent
@@ -14,12 +16,25 @@ from sqlalchemy import URL, Column, Integer, MetaData, Table, create_engine
 
 import petstore.sse.feed
 from petstore.sse import Draft, Event, Feed, SqlEventLog, create_log, metadata
+from petstore.sse.io_uring import IoUring
 
 pytest.register_assert_rewrite("tests.sse.event_log_contract")
 
 # Random in every run. What fails is printed as a line that repeats it.
 settings.register_profile("petstore", deadline=None, derandomize=False, print_blob=True)
 settings.load_profile("petstore")
+
+
+def io_uring_is_offered() -> bool:
+    """Return whether this machine has io_uring and lets us use it: containers often don't."""
+    try:
+        IoUring(2).close()
+    except OSError:
+        return False
+    return True
+
+
+collect_ignore = [] if io_uring_is_offered() else ["test_io_uring.py"]
 
 OpenLog = Callable[[], SqlEventLog]
 
@@ -48,6 +63,38 @@ def nothing_left_behind() -> Iterator[None]:
         gc.collect()
     assert threading.active_count() <= threads, threading.enumerate()
     assert not open_descriptors().items() - descriptors.items()
+
+
+Pairs = Callable[..., list[tuple[socket.socket, socket.socket]]]
+
+
+@pytest.fixture
+def pairs() -> Iterator[Pairs]:
+    """Return a function that makes so many pairs of sockets that don't wait, of which the first has so small a buffer."""
+    made: list[socket.socket] = []
+
+    def make(count: int, buffer: int = 0) -> list[tuple[socket.socket, socket.socket]]:
+        ends = [socket.socketpair() for _ in range(count)]
+        for ours, theirs in ends:
+            made.extend((ours, theirs))
+            ours.setblocking(False)
+            theirs.setblocking(False)
+            if buffer:
+                ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
+        return ends
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def received(end: socket.socket) -> bytes:
+    """Return all that has arrived at an end of such a pair."""
+    data = b""
+    with suppress(BlockingIOError):
+        while more := end.recv(1_000_000):
+            data += more
+    return data
 
 
 def open_descriptors() -> dict[str, str]:

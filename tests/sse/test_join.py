@@ -2,7 +2,7 @@
 
 A world without time: a log, a feed with a tiny ring and streams do one step each when they're told to, a socket takes what it's
 told to take, a client is cut where it's told to be. Whatever the order, every client gets every event of its topics once, in
-order. Other steps also happen where a greenlet can be switched away from: while the log is read, and between two sends of the
+order. Other steps also happen where a greenlet can be switched away from: while the log is read, and between two turns of the
 pump; for a stream without an outlet, as in a server with threads, while the ring is asked, too.
 """
 
@@ -19,8 +19,11 @@ import petstore.sse.feed
 import petstore.sse.pump
 import petstore.sse.subscription
 from petstore.sse import COMPLETE, Decoder, Event, Feed
+from petstore.sse.broadcast import Broadcast
 from petstore.sse.event import dump
+from petstore.sse.observer import Silence
 from petstore.sse.outlet import chunk
+from petstore.sse.pump import Pump
 from petstore.sse.ring import Ring
 from petstore.sse.selection import Selection
 from petstore.sse.subscription import Subscription
@@ -87,6 +90,7 @@ class Client:
         self.world = world
         self.selection = Selection(tuple(topics), wanted=wanted)
         self.through_outlet = through_outlet
+        self.descriptor = len(world.clients)
         self.cursor = 100 if resumes else world.feed.ring.head
         self.expected_after = self.cursor
         self.received: list[int] = []
@@ -104,13 +108,11 @@ class Client:
     def wake(self) -> None:
         self.runnable = True
 
-    def send(self, data: bytes | memoryview) -> int:
+    def send(self, data: bytes) -> int:
         """What the bare socket does: takes all, some, or nothing."""
-        taken = self.world.tape.choose([len(data), 0, self.world.tape.number(len(data)), len(data)])
-        if not taken:
-            raise BlockingIOError
+        taken = int(self.world.tape.choose([len(data), 0, self.world.tape.number(len(data)), len(data)]))
         self.network += data[:taken]
-        return int(taken)
+        return taken
 
     def step(self) -> None:
         """One turn of the loop in `Stream`: it waits in the end, or goes on next time."""
@@ -147,6 +149,17 @@ class Client:
         self.connect()
 
 
+class ToClients(Broadcast):
+    """Sends to the clients of a world, by their numbers."""
+
+    def __init__(self, world: "World") -> None:
+        self.world = world
+
+    def send(self, descriptors: Sequence[int], data: bytes) -> dict[int, int]:
+        taken = {descriptor: self.world.clients[descriptor].send(data) for descriptor in descriptors}
+        return {descriptor: size for descriptor, size in taken.items() if size < len(data)}
+
+
 class World:
     """Everything, and the steps that it can do."""
 
@@ -157,6 +170,7 @@ class World:
         self.others_in_ring = True
         self.log = ScriptedLog(self.something_else)
         self.feed = Feed(self.log)  # type: ignore[arg-type]
+        self.feed.pump = Pump(Silence(), ToClients(self))
         ring = ScriptedRing(100, max_events=1 + tape.number(4), max_bytes=1000)
         ring.between = lambda: self.something_else() if self.others_in_ring else None
         self.feed.ring = ring
@@ -226,14 +240,14 @@ class World:
 
 
 @settings(max_examples=1000)
-@given(st.binary(min_size=50, max_size=400), st.integers(1, 3))
-def test_nothing_is_lost_doubled_or_reordered_in_any_order_of_things(numbers, page):
+@given(st.binary(min_size=50, max_size=400), st.integers(1, 3), st.integers(1, 3))
+def test_nothing_is_lost_doubled_or_reordered_in_any_order_of_things(numbers, page, turn):
     world = World(tape := Tape(numbers))
     turns = SimpleNamespace(sleep=lambda _: world.something_else())
     with (
         patch.object(petstore.sse.subscription, "PAGE", page),
         patch.object(petstore.sse.feed, "COLLECT", 3),
-        patch.object(petstore.sse.pump, "TURN", 1),
+        patch.object(petstore.sse.pump, "TURN", turn),
         patch.object(petstore.sse.subscription, "MAX_PAGE", 30),
         patch.object(petstore.sse.pump, "gevent", turns),
     ):
