@@ -23,9 +23,15 @@ _SECRETS = re.compile(
     """
 )
 
+_HINTS = ("token", "password", "bearer", "basic", "eyj")
+"""One of these is in each text that has a secret. To look for them takes a tenth of the time."""
+
 
 def discreet(text: str) -> str:
     """Return `text` without the tokens and passwords that may be in it."""
+    folded = text.casefold()
+    if not any(hint in folded for hint in _HINTS):
+        return text
     return _SECRETS.sub(lambda found: f"{found[1] or ''}***", text)
 
 

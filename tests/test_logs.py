@@ -22,6 +22,7 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1c2VyLTQ1NiJ9.c2lnbmF0dXJl-_"
         (f"authorization=bearer%20{SECRET}", "authorization=bearer%20***"),
         (f'{{"username": "ada", "password": "{SECRET}"}}', '{"username": "ada", "password": "***"}'),
         (f'{{"token":"{SECRET}","tokenType":"Bearer"}}', '{"token":"***","tokenType":"Bearer"}'),
+        (f"TOKEN={SECRET} PassWord: {SECRET} BASIC {SECRET}", "TOKEN=*** PassWord: *** BASIC ***"),
         (f"got {JWT} from somebody", "got *** from somebody"),
         (f"{{'password': '{SECRET}'}}", "{'password': '***'}"),
         ("stream opened topics=orders/1 address=127.0.0.1 gaps=0", "stream opened topics=orders/1 address=127.0.0.1 gaps=0"),

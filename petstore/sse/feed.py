@@ -59,6 +59,7 @@ class Feed:
                 # The bell first, the head after it: an event between the two is heard of.
                 self.log.wait(0)
                 self.ring = Ring(self.log.head())
+                self._broadcast.open()
                 self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
                 self._thread.start()
 
@@ -123,6 +124,7 @@ class Feed:
             try:
                 self._collect()
                 self._forget()
+                self._broadcast.check()
             except LogUnavailable as error:
                 # Streams stay open, and catch up when the log is back.
                 logger.warning("the feed waits: %s", error)

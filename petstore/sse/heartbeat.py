@@ -1,9 +1,10 @@
-"""The heartbeat greenlet: each stream has one, from the moment it first waits until it ends.
+"""The heartbeat of a stream, from the moment the stream first waits until it ends.
 
 It does three things that the stream, which is parked, can't do for itself: it says when there has been silence for too long;
 it sees the client leave, by watching the socket, without waiting for a write to fail; and it finds out that the client has
-vanished, because what was sent is not acknowledged. The wheel and one watcher switch straight into it; no delivery touches it,
-because a delivery every few milliseconds must not start and stop a timer.
+vanished, because what was sent is not acknowledged. The wheel switches straight into its greenlet, which begins with the first
+look at the clock: a stream that is over before does not pay for one. No delivery touches it, because a delivery every few
+milliseconds must not start and stop a timer.
 
 Must not write to the socket: it calls back into the stream, which writes.
 """
@@ -14,9 +15,9 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from gevent import getcurrent, spawn_raw
 from gevent.hub import get_hub
 from gevent.monkey import get_original
+from greenlet import greenlet
 
 from petstore.sse.acknowledgement import Acknowledgements
 from petstore.sse.loop import READ
@@ -85,31 +86,30 @@ class Heartbeat:
         self._on_its_way = False
         self._unread = False
         self._watcher: Any = None if connection is None else self._loop.io(connection.fileno(), READ)
-        self._greenlet = spawn_raw(self._run)
+        self._greenlet: greenlet | None = None
+        if self._watcher is not None:
+            self._watcher.start(self._on_readable)
+        self._look_again(self._loop.now() + interval_s, EARLY * interval_s)
 
     def stop(self) -> None:
         """End it. The watchers at once: by the next turn of the loop the socket's number may belong to another one."""
         self._look_no_more()
         self._stop_watching()
-        if not self._greenlet.dead:
+        if self._greenlet:
             self._loop.run_callback(self._greenlet.throw)
 
     def look(self) -> None:
-        """Called by the wheel: see what is due."""
+        """Called by the wheel, in the hub: see what is due."""
         self._slot = None
+        if self._greenlet is None:
+            self._greenlet = greenlet(self._run)
         self._greenlet.switch(self._on_beat_sent if self._on_its_way else self._on_time)
 
-    def _run(self) -> None:
+    def _run(self, look: Callable[[], None]) -> None:
         hub = get_hub()
-        if self._watcher is not None:
-            self._watcher.start(getcurrent().switch, self._on_readable)
-        self._look_again(self._loop.now() + self._interval_s, EARLY * self._interval_s)
-        try:
-            while True:
-                hub.switch()()
-        finally:
-            # Stopped before it had begun, it has only now come to the wheel, which would keep the whole stream in memory.
-            self._look_no_more()
+        while True:
+            look()
+            look = hub.switch()
 
     def _look_again(self, at: float, early_s: float = 0.0, *, on_its_way: bool = False) -> None:
         self._due = min(at, self._loop.now() + UNREAD_S) if self._unread else at

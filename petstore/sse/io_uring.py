@@ -10,7 +10,6 @@ Must not know what is sent, nor what becomes of a socket that took only a part. 
 
 import ctypes
 import errno
-import logging
 import mmap
 import os
 import socket
@@ -18,7 +17,8 @@ import weakref
 from array import array
 from collections.abc import Sequence
 
-# By their names in <linux/io_uring.h>. The numbers of the system calls are the same on every processor.
+# By their names in <linux/io_uring.h>. The numbers of the system calls are those of nearly every processor; where they are
+# another call's (Alpha's, MIPS's), that fails.
 SETUP, ENTER = 425, 426
 FEAT_SINGLE_MMAP = 1
 ENTER_GETEVENTS = 1
@@ -32,23 +32,21 @@ _call = ctypes.CDLL(None, use_errno=True).syscall
 _call.restype = ctypes.c_long
 _call.argtypes = [ctypes.c_long] * 5 + [ctypes.c_void_p, ctypes.c_size_t]
 
-logger = logging.getLogger(__name__)
-
 
 class IoUring:
     """One ring, for up to `size` sends at once (a power of two), and for one thread of one process.
 
     Raises OSError where there is none to be had: on an old kernel, or, as in many containers, on one that doesn't allow it.
-    `usable` becomes False when the kernel stops doing its part.
+    `failure` says so when the kernel has stopped doing its part; nothing may be sent from then on.
     """
 
     def __init__(self, size: int) -> None:
         params = (ctypes.c_uint32 * 30)()
         self._descriptor = _system_call(SETUP, size, ctypes.addressof(params))
         self.close = weakref.finalize(self, os.close, self._descriptor)
-        """Gives the ring back."""
+        """Gives the ring back, as soon as its memory is no longer ours, too: nobody may hold on to it."""
 
-        self.usable = True
+        self.failure = ""
         self._size = size
         try:
             self._share(list(params))
@@ -73,8 +71,7 @@ class IoUring:
         try:
             self._submit(count)
         except OSError as error:
-            self.usable = False
-            logger.warning("io_uring fails: %s", error.strerror)
+            self.failure = str(error.strerror)
         return self._short(descriptors, len(data))
 
     def _submit(self, count: int) -> None:
@@ -130,7 +127,7 @@ class IoUring:
         ours, theirs = socket.socketpair()
         with ours, theirs:
             short = self.send([ours.fileno(), -1], b"ab")
-            if short != {-1: 0} or not self.usable or theirs.recv(3) != b"ab":
+            if short != {-1: 0} or self.failure or theirs.recv(3) != b"ab":
                 raise OSError(errno.ENOSYS, "io_uring doesn't send")
 
 

@@ -1,10 +1,10 @@
 """A client's socket that is ours to write to, past the server's own code.
 
 Waking a greenlet and passing a chunk through generator, server and socket layer costs five times as much as the system call
-that sends it. So a stream that waits lets the pump call `send` on the bare, non-blocking socket. And only who writes himself
-can tell a client that takes little from one that takes nothing. That's right only where we know what the server would have put
-on the wire: gunicorn's asynchronous workers, HTTP/1, and nothing wrapped around the body. Everywhere else `find_outlet` returns
-None and the stream yields its bytes like any other WSGI body.
+that sends it. So a stream that waits lets the pump write to the bare, non-blocking socket, by its number. And only who writes
+himself can tell a client that takes little from one that takes nothing. That's right only where we know what the server would
+have put on the wire: gunicorn's asynchronous workers, HTTP/1, and nothing wrapped around the body. Everywhere else
+`find_outlet` returns None and the stream yields its bytes like any other WSGI body.
 
 Must not decide who writes when: that is the subscription's.
 """

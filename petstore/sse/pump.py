@@ -111,12 +111,14 @@ class Pump:
             if start:
                 gevent.sleep(0)
             # But for who has left meanwhile, or takes these events by itself.
-            turn = [descriptor for descriptor in waiting[start : start + TURN] if due.pop(descriptor, False)]
+            turn = [descriptor for descriptor in waiting[start : start + TURN] if descriptor in due]
             short = self._broadcast.send(turn, data)
-            whole += len(turn) - len(short)
+            # Nobody else may run before each stands where what it was sent has brought it.
             for descriptor, sent in short.items():
-                due[descriptor] = True  # It stands where it stood.
                 group.parked[descriptor].fall_behind(data, sent, last_id, events)
+            for descriptor in turn:
+                due.pop(descriptor, None)
+            whole += len(turn) - len(short)
         return whole
 
     def _frames(self, group: Group, events: list[Event]) -> list[bytes] | None:

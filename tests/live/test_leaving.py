@@ -129,7 +129,7 @@ def come_and_go(server: Server, pid: int, number: int) -> None:
     if number == 0:
         counts = get(server, COUNTS)
         assert counts["streams"] == counts["subscriptions"] == counts["heartbeats"] == AT_ONCE
-        assert counts["greenlets"] >= 2 * AT_ONCE, "the one that serves it, and its heartbeat's"
+        wait_until(lambda: get(server, COUNTS)["greenlets"] >= 2 * AT_ONCE, "each has one that serves it, and its heartbeat's")
     crowd.close(resets=number % 2 == 1)
     wait_until(lambda: descriptors(pid)["sockets"] <= SOCKETS, "their connections are closed")
     wait_until_none_is_open(server)

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -47,6 +48,28 @@ def write(log) -> Callable[..., list[Event]]:
         return log.write(lambda transaction: transaction.append(drafts))  # type: ignore[no-any-return]
 
     return write_all
+
+
+@pytest.fixture
+def cut_sends(feed) -> Callable[[Client], int]:
+    """Return a function that tells how many sends to a client its socket did not take whole, whoever sent."""
+    return lambda client: client.bare.cut_sends + feed._broadcast.cut_sends[client.descriptor]
+
+
+@pytest.fixture
+def while_sending(path, monkeypatch) -> Callable[[Sequence[Client], Callable[[], object]], None]:
+    """Return a function that has something done again and again while clients are sent to: between two turns of a pass, or,
+    where each stream's chunks are the server's to write, before each of these."""
+
+    def name(clients: Sequence[Client], do: Callable[[], object]) -> None:
+        if path == "generator":
+            for client in clients:
+                client.bare.on_send = do
+        else:
+            turns = SimpleNamespace(sleep=lambda seconds: (do(), gevent.sleep(seconds)))
+            monkeypatch.setattr(petstore.sse.pump, "gevent", turns)
+
+    return name
 
 
 def together(do: Callable[[Client], object], clients: Iterable[Client]) -> None:
@@ -86,7 +109,7 @@ class TestSizes:
 
 
 class TestPartialSends:
-    def test_readers_of_every_speed_get_every_byte_right(self, read, write, append):
+    def test_readers_of_every_speed_get_every_byte_right(self, read, write, append, cut_sends):
         clients = [read(ends=pair(random.choice([1024, 4096, 10_000]))) for _ in range(20)]
         together(Client.receive, clients)
 
@@ -100,7 +123,7 @@ class TestPartialSends:
         gevent.joinall(reading, raise_error=True)
         for client in clients:
             client.assert_received(events)
-        assert any(client.bare.cut_sends for client in clients)
+        assert any(map(cut_sends, clients))
 
     def test_one_that_reads_nothing_delays_nobody_and_loses_nothing_when_it_reads_on(self, read, write, append, monkeypatch):
         monkeypatch.setattr(petstore.sse.feed, "Ring", partial(Ring, max_events=20))
@@ -115,7 +138,7 @@ class TestPartialSends:
             client.receive_to_the_end()
             client.assert_received(events)
 
-    def test_what_comes_while_a_rest_is_pending_follows_it(self, read, write, append, feed):
+    def test_what_comes_while_a_rest_is_pending_follows_it(self, read, write, append, feed, cut_sends):
         client = read(ends=pair(4096))
         client.receive()
         events = write(1_000_000)
@@ -124,22 +147,22 @@ class TestPartialSends:
         eventually(lambda: feed.ring.head == events[-1].id)
         client.receive_to_the_end()
         client.assert_received(events)
-        assert client.bare.cut_sends
+        assert cut_sends(client)
 
 
 class TestHeartbeats:
-    def test_in_the_middle_of_bursts_they_split_no_event(self, read, write, append, monkeypatch):
+    def test_in_the_middle_of_bursts_they_split_no_event(self, read, write, append, path, while_sending, monkeypatch):
         monkeypatch.setattr(petstore.sse.pump, "TURN", 2)
         clients = [read(ends=pair(4096 if n % 3 else 0), heartbeat_s=0.005) for n in range(8)]
         together(Client.receive, clients)
 
-        def let_some_beat() -> None:
-            # As their heartbeat greenlets do when their time comes between two turns of a pass.
-            while not all(client.ended for client in clients):
-                random.choice(clients).stream._beat()
-                gevent.sleep(0)
+        beats: list[bool] = []
 
-        beating = gevent.spawn(let_some_beat)
+        def let_some_beat() -> None:
+            # As their heartbeat greenlets do when their time comes while a pass is under way.
+            beats.extend(client.stream._beat() for client in random.sample(clients, 2))
+
+        while_sending(clients, let_some_beat)
         reading = [gevent.spawn(client.receive_to_the_end) for client in clients]
         events: list[Event] = []
         while min(map(self.heartbeats_between_events, clients)) < 10:
@@ -147,9 +170,10 @@ class TestHeartbeats:
                 events += write(*random.choices([1, 100, 10_000], k=random.randrange(1, 5)))
             eventually(partial(self.have_received, clients, len(events)))
         events.append(append(type=COMPLETE))
-        gevent.joinall([*reading, beating], raise_error=True)
+        gevent.joinall(reading, raise_error=True)
         for client in clients:
             client.assert_received(events)
+        assert any(beats) == (path != "generator"), "some were sent by others than the stream"
 
     def have_received(self, clients: Iterable[Client], count: int) -> bool:
         return all(len(client.received) == count for client in clients)
@@ -158,7 +182,7 @@ class TestHeartbeats:
         are_events = [content.endswith(b"\n\n") for content in client.chunks[1:]]
         return sum(is_event and not before for before, is_event in pairwise(are_events))
 
-    def test_one_that_is_due_while_a_rest_is_pending_waits_for_it(self, read, write, append):
+    def test_one_that_is_due_while_a_rest_is_pending_waits_for_it(self, read, write, append, cut_sends):
         client = read(ends=pair(4096), heartbeat_s=0.01)
         client.receive_until(lambda: client.heartbeats >= 2)
         events = write(1_000_000)
@@ -169,22 +193,22 @@ class TestHeartbeats:
         events.append(append(type=COMPLETE))
         client.receive_to_the_end()
         client.assert_received(events)
-        assert client.bare.cut_sends
+        assert cut_sends(client)
 
 
 class TestLeaving:
-    def test_those_who_leave_in_the_middle_of_a_pass_disturb_nobody(self, read, append, observer, monkeypatch):
+    def test_those_who_leave_in_the_middle_of_a_pass_disturb_nobody(self, read, append, observer, while_sending, monkeypatch):
         monkeypatch.setattr(petstore.sse.pump, "TURN", 3)
         staying = [read(ends=random.choice([connect, pair])()) for _ in range(60)]
         together(Client.receive, staying)
         events, left = [], list[Client]()
         for turn in range(10):
             leaving = [staying.pop(random.randrange(len(staying))) for _ in range(4)]
-            soon = gevent.spawn(self.leave_soon, leaving, turn % 5)
+            while_sending(staying, partial(self.leave_at, turn % 5, leaving, iter(range(100))))
             events.append(append(n=turn))
             for client in staying:
                 client.receive_events(len(events))
-            gevent.joinall([soon, *(client.serving for client in leaving)], PATIENCE_S, raise_error=True)
+            gevent.joinall([client.serving for client in leaving], PATIENCE_S, raise_error=True)
             left += [client for client in leaving if client.serving.ready()]
         events.append(append(type=COMPLETE))
         for client in staying:
@@ -192,12 +216,10 @@ class TestLeaving:
             client.assert_received(events)
         assert len(left) == observer.causes.count("left") == 40
 
-    def leave_soon(self, leaving: Iterable[Client], turns: int) -> None:
-        """Have clients leave after so many turns of the loop, between which a pass goes on."""
-        for _ in range(turns):
-            gevent.sleep(0)
-        for client in leaving:
-            random.choice(LEAVE)(client)
+    def leave_at(self, at: int, leaving: Iterable[Client], times: Iterator[int]) -> None:
+        if next(times, None) == at:
+            for client in leaving:
+                random.choice(LEAVE)(client)
 
     @pytest.mark.parametrize("leave", LEAVE)
     def test_one_that_leaves_with_much_unread_is_gone_at_once(self, read, write, observer, leave):
@@ -288,7 +310,7 @@ def descriptors() -> Iterator[int]:
 class TestCrowds:
     TOPICS, STREAMS, MESSAGE = 3000, 10_000, 250
 
-    def test_of_thousands_of_topics_with_one_stream_each_an_event_touches_its_own_alone(self, read, log, descriptors, monkeypatch):
+    def test_of_thousands_of_topics_with_one_stream_each_an_event_touches_its_own(self, read, log, feed, descriptors, monkeypatch):
         woken, wake = Counter[Wakeup](), Wakeup.wake
         monkeypatch.setattr(Wakeup, "wake", lambda wakeup: woken.update([wakeup]) or wake(wakeup))
         topics = [f"orders/{n}" for n in range(min(self.TOPICS, descriptors // 3))]
@@ -296,8 +318,14 @@ class TestCrowds:
         together(Client.receive, clients.values())
 
         def touches() -> set[tuple[str, int, int, int]]:
+            sends = feed._broadcast.sends
             return {
-                (topic, client.bare.uses, client.stream._subscription.cursor, woken[client.stream._wakeup])
+                (
+                    topic,
+                    client.bare.uses + sends[client.descriptor],
+                    client.stream._subscription.cursor,
+                    woken[client.stream._wakeup],
+                )
                 for topic, client in clients.items()
             }
 

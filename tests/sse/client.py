@@ -7,7 +7,8 @@ the name that a stream looks for; under another name it stands for everything el
 
 import socket
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import gevent
@@ -16,10 +17,11 @@ import pytest
 import petstore.sse.broadcast
 import petstore.sse.feed
 from petstore.sse import Admission, Decoder, Event, Feed, Form, Opening, Received, Selection, Stream, Terms
-from petstore.sse.broadcast import MOST
+from petstore.sse.broadcast import MOST, Broadcast
 from petstore.sse.observer import Silence
 from petstore.sse.outlet import chunk
 from petstore.sse.stream import HEARTBEAT
+from tests.sse.conftest import io_uring_is_offered
 from tests.sse.other_process import PATIENCE_S
 
 FIRST = b"retry: 2000\n: open\n"
@@ -60,6 +62,21 @@ class Endings(Silence):
         self.sent.append(sent)
 
 
+class Noting(Broadcast):
+    """What the pump sends through. Notes which sockets it has sent to, and which have not taken it all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sends = Counter[int]()
+        self.cut_sends = Counter[int]()
+
+    def send(self, descriptors: Sequence[int], data: bytes) -> dict[int, int]:
+        short = super().send(descriptors, data)
+        self.sends.update(descriptors)
+        self.cut_sends.update(short)
+        return short
+
+
 class BareSocket:
     """The non-blocking socket inside gevent's, which all but the pump sends through in the end. Notes what is done to it."""
 
@@ -67,9 +84,11 @@ class BareSocket:
         self._bare = bare
         self.uses = 0
         self.cut_sends = 0
+        self.on_send: Callable[[], object] = lambda: None
 
     def send(self, data: bytes | memoryview, flags: int = 0) -> int:
         self.uses += 1
+        self.on_send()
         sent: int = self._bare.send(data, flags)
         self.cut_sends += sent < len(data)
         return sent
@@ -86,6 +105,7 @@ class Client:
         self.socket, self.server_end = ends
         self.socket.settimeout(PATIENCE_S)
         self.bare = self.server_end._sock = BareSocket(self.server_end._sock)
+        self.descriptor: int = self.server_end.fileno()
         self.path = path
         self.yielded: list[bytes] = []
         self.waiting = bytearray()
@@ -216,7 +236,10 @@ def feed(log, observer, path, monkeypatch) -> Iterator[Feed]:
     # However few there are, they are sent to in one call, where the system has that; or one by one, however many.
     monkeypatch.setattr(petstore.sse.broadcast, "FEW", MOST + 1 if path == "outlet, one by one" else 1)
     feed = Feed(log, observer)
+    feed._broadcast = feed.pump._broadcast = Noting()
     yield feed
+    # Or the two paths through the outlet would be one.
+    assert feed._thread is None or (feed._broadcast._ring is not None) == io_uring_is_offered()
     feed.stop()
 
 

@@ -51,7 +51,6 @@ def test_one_early_beat_makes_no_later_one_late():
         heartbeat._wheel.remove(heartbeat, heartbeat._slot)
         heartbeat.look()
 
-    gevent.sleep(0)  # Until it has come to the wheel.
     get_hub().loop.run_callback(come_early)
     with gevent.Timeout(20):
         while not stream.beats:

@@ -90,7 +90,6 @@ class Client:
         self.world = world
         self.selection = Selection(tuple(topics), wanted=wanted)
         self.through_outlet = through_outlet
-        self.descriptor = len(world.clients)
         self.cursor = 100 if resumes else world.feed.ring.head
         self.expected_after = self.cursor
         self.received: list[int] = []
@@ -98,6 +97,9 @@ class Client:
         self.connect()
 
     def connect(self) -> None:
+        # Any that is free, such as that of somebody who has just left.
+        free = {*range(6)} - {client.descriptor for client in self.world.clients if client is not self}
+        self.descriptor: int = self.world.tape.choose(sorted(free))
         self.network = bytearray()
         self.decoder = Decoder()
         self.body = bytearray()
@@ -150,13 +152,14 @@ class Client:
 
 
 class ToClients(Broadcast):
-    """Sends to the clients of a world, by their numbers."""
+    """Sends to the clients of a world, by their numbers, of which there are few."""
 
     def __init__(self, world: "World") -> None:
         self.world = world
 
     def send(self, descriptors: Sequence[int], data: bytes) -> dict[int, int]:
-        taken = {descriptor: self.world.clients[descriptor].send(data) for descriptor in descriptors}
+        clients = {client.descriptor: client for client in self.world.clients}
+        taken = {descriptor: clients[descriptor].send(data) for descriptor in descriptors}
         return {descriptor: size for descriptor, size in taken.items() if size < len(data)}
 
 

@@ -45,14 +45,14 @@ class Sockets(Broadcast):
     """All of them, sent to by their descriptors. The real thing is in `test_broadcast.py`."""
 
     def __init__(self) -> None:
-        self.opened: list[Socket] = []
+        self.made: list[Socket] = []
 
-    def open(self) -> Socket:
-        self.opened.append(Socket(len(self.opened)))
-        return self.opened[-1]
+    def make(self) -> Socket:
+        self.made.append(Socket(len(self.made)))
+        return self.made[-1]
 
     def send(self, descriptors: Sequence[int], data: bytes) -> dict[int, int]:
-        taken = {descriptor: self.opened[descriptor].send(data) for descriptor in descriptors}
+        taken = {descriptor: self.made[descriptor].send(data) for descriptor in descriptors}
         return {descriptor: size for descriptor, size in taken.items() if size < len(data)}
 
 
@@ -95,7 +95,7 @@ def pump(observer, sockets) -> Pump:
 
 @pytest.fixture
 def place(pump, sockets) -> Callable[..., Place]:
-    return lambda *topics, cursor=10, **wanted: Place(pump, sockets.open(), Selection(topics or ("a",), **wanted), cursor)
+    return lambda *topics, cursor=10, **wanted: Place(pump, sockets.make(), Selection(topics or ("a",), **wanted), cursor)
 
 
 def event(id: int, topic: str = "a", type: str = "news", **data: Any) -> Event:
@@ -265,6 +265,26 @@ def test_a_pass_that_fails_in_the_middle_costs_nobody_an_event(place, pump, obse
         pump.pass_on([event(first_id, "a"), event(first_id + 1, "b"), event(first_id + 2, "c")])
     for one in places:
         assert one.woken or len(one.socket.sent) == 2, "what was not sent must be taken, or it's lost"
+    assert "failed" in caplog.text
+
+
+@pytest.mark.parametrize("of", [3, 10])
+def test_a_send_that_fails_before_it_began_costs_nobody_an_event(place, pump, sockets, monkeypatch, of, caplog):
+    monkeypatch.setattr(petstore.sse.pump, "TURN", 3)
+    places, send, calls = [place() for _ in range(of)], sockets.send, list[int]()
+
+    def fail_once(descriptors: Sequence[int], data: bytes) -> dict[int, int]:
+        calls.append(len(descriptors))
+        if len(calls) == of // 3:
+            raise MemoryError
+        return send(descriptors, data)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(sockets, "send", fail_once)
+    pump.pass_on([event(11)])
+    pump.pass_on([event(12)])
+    for one in places:
+        had = [11] if one.socket.sent == sent(event(11)) else [11, 12] if one.socket.sent else []
+        assert had == [11, 12] or (one.woken and one.subscription.cursor == (11 if had else 10)), "it takes the rest by itself"
     assert "failed" in caplog.text
 
 

@@ -218,7 +218,7 @@ class TestWhatIsLeft:
         gevent.sleep(0.01)
         assert beats == []
         assert heartbeat._slot is None
-        assert heartbeat._greenlet.dead
+        assert heartbeat._greenlet is None
 
 
 def living_greenlets() -> int:
