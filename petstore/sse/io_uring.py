@@ -112,6 +112,8 @@ class IoUring:
         self._sq_tail, self._cq_head, self._cq_tail = (rings[at : at + 4].cast("I") for at in (sq_tail, cq_head, cq_tail))
         self._sq_array = rings[sq_array : sq_array + 4 * size].cast("I")
         self._turned = memoryview(array("I", [*range(size), *range(size)]))
+        # Of a request, the descriptor lies at byte 4, the address at 16, the length at 24, flags at 28 and our mark at 32; of a
+        # completion, our mark at 0 and the result at 8.
         completions = rings[cqes : cqes + CQE * cq_entries]
         self._place, self._res = completions.cast("Q")[::2], completions.cast("i")[2::4]
         self._fd, self._addr, self._len = sqes.cast("i")[1::16], sqes.cast("Q")[2::8], sqes.cast("I")[6::16]
@@ -126,6 +128,7 @@ class IoUring:
         """Raise OSError if it doesn't do what we need: a kernel may have io_uring and no send in it, or forbid that alone."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
+            theirs.setblocking(False)
             short = self.send([ours.fileno(), -1], b"ab")
             if short != {-1: 0} or self.failure or theirs.recv(3) != b"ab":
                 raise OSError(errno.ENOSYS, "io_uring doesn't send")
