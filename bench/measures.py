@@ -28,9 +28,9 @@ def connect(session: Session, streams: int) -> Numbers:
     }
 
 
-def idle(session: Session, streams: int, seconds: float) -> Numbers:
+def idle(session: Session, streams: int, seconds: float, settle_s: float = 1.0) -> Numbers:
     """Measure memory for each open stream and, over so many seconds, what it costs to hold them; 15 s hold one heartbeat each."""
-    time.sleep(1.0)
+    time.sleep(settle_s)
     before = session.process.cpu_s()
     time.sleep(seconds)
     used = session.process.cpu_s() - before
