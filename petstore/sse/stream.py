@@ -1,6 +1,6 @@
 """The body of a streamed response: a cursor into the log, written out as Server-Sent Events.
 
-The server iterates it. All that it takes (a place in admission, one in the feed, the heartbeat greenlet) is taken when the
+The server iterates it. All that it takes (a place in admission, one in the feed, the heartbeat) is taken when the
 iteration begins and given back when it ends, because a server may never begin: it doesn't for HEAD.
 
 The invariants. One writer at a time: the stream itself, or, while its subscription is parked, whoever pushes to that. Order:

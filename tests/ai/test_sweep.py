@@ -39,10 +39,15 @@ from tests.ai.conftest import Count
 QUESTION = Question((Message(Role.USER, "a quiet cat"),))
 
 
+def made(log: EventLog, run: Run) -> list[Event]:
+    """Return all events of a run, when it's over."""
+    wait_until(lambda: log.extents([run.topic])[run.topic].final_id is not None)
+    return log.read([run.topic], 0, 1000)
+
+
 def abandon(log: EventLog, run: Run, keep: int, engine: str = EMBEDDED) -> list[Event]:
     """Set a run, when it's over, back to where its worker was killed after so many events, and return these."""
-    wait_until(lambda: log.extents([run.topic])[run.topic].final_id is not None)
-    events = log.read([run.topic], 0, 1000)
+    events = made(log, run)
 
     def set_back(transaction: object) -> None:
         connection = transaction.connection  # type: ignore[attr-defined]
@@ -56,8 +61,7 @@ def abandon(log: EventLog, run: Run, keep: int, engine: str = EMBEDDED) -> list[
 
 def test_recommendations_go_on_where_they_were(log: EventLog, runs: Runs):
     run = runs.join(Shop(log), "user-456")
-    wait_until(lambda: log.extents([run.topic])[run.topic].final_id is not None)
-    whole = [event.value() for event in log.read([run.topic], 0, 100)]
+    whole = [event.value() for event in made(log, run)]
     kept = abandon(log, run, 4)
     assert Sweep(log, runs, 3600).sweep() == 0
     events = log.read([run.topic], 0, 100)
