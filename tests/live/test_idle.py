@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.live.client import Exchange
 from tests.live.server import Server, wait_until
-from tests.live.shop import INVENTORY, place
+from tests.live.shop import INVENTORY, get, place
 
 STREAMS = 20
 
@@ -26,11 +26,12 @@ def test_idle_workers_with_open_streams_use_next_to_no_processor_time(start: Cal
     server = start(PETSTORE_HEARTBEAT_S=1)
     workers = server.worker_pids()
     order = place(server)
+    held = {"Last-Event-ID": str(get(server, "/v1/inventory")["lastEventId"])}  # After the change of stock by the order.
     with ExitStack() as stack:
         streams = []
         for number in range(STREAMS):
             target = INVENTORY if number % 2 else order["links"]["statusStream"]
-            streams.append(stack.enter_context(Exchange(server.address, target)))
+            streams.append(stack.enter_context(Exchange(server.address, target, held)))
         for stream in streams:
             stream.read_until(lambda stream=stream: b": heartbeat\n" in stream.body)  # type: ignore[misc]
         before, begun = {pid: cpu_s(pid) for pid in workers}, time.monotonic()
