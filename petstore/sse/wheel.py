@@ -82,8 +82,9 @@ class Wheel:
             for slot in [slot for slot in self._slots if slot <= now]:
                 # Whoever looks may remove others.
                 while due := self._slots.get(slot):
-                    due.pop().look()
-                self._slots.pop(slot, None)
+                    one = due.pop()
+                    self.remove(one, slot)
+                    one.look()
         finally:
             # Also for what a look that failed has left.
             if self._slots:
