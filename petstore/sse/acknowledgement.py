@@ -29,9 +29,9 @@ class Acknowledgements:
         self._since = 0.0
 
     @property
-    def expected(self) -> bool:
-        """Whether, at the last look, bytes were on their way."""
-        return self._count is not None
+    def missing_since(self) -> float | None:
+        """Since when, as far as our looks can tell, bytes are on their way and none was acknowledged; None when none are."""
+        return None if self._count is None else self._since
 
     def missing_s(self, now: float) -> float:
         """Return for how many seconds, as far as our looks can tell, bytes are on their way and none was acknowledged."""

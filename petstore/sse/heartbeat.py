@@ -24,8 +24,8 @@ from petstore.sse.loop import READ
 from petstore.sse.wheel import wheel
 
 PATIENCE = 0.9
-"""The part of a heartbeat that a client has to acknowledge the last one: below 1, so that one which vanished is noticed within
-two heartbeats."""
+"""The part of a heartbeat that a client has at least to acknowledge the last one: below 1, because the look at it may come as
+early as the next beat."""
 
 EARLY = 0.1
 """The part of a heartbeat by which it may come earlier, where many are due at once. A look for anything else never does."""
@@ -130,17 +130,21 @@ class Heartbeat:
             self._give_up()
         elif not sent:
             self._look_again(now + SOON_S, on_its_way=True)
-        elif self._acknowledgements.expected and now + patience_s < rest_at:
-            # Not early: who is there has all his patience.
-            self._look_again(now + patience_s)
         else:
-            # Exactly when the silence could be long enough: otherwise it might last for two intervals.
-            self._look_again(rest_at, EARLY * self._interval_s)
+            self._rest(rest_at)
 
     def _on_beat_sent(self) -> None:
-        now = self._loop.now()
-        self._acknowledgements.missing_s(now)
-        self._look_again(now + PATIENCE * self._interval_s)
+        self._acknowledgements.missing_s(self._loop.now())
+        self._rest(self._last_sent() + self._interval_s)
+
+    def _rest(self, until: float) -> None:
+        """Look again exactly when the silence could be long enough: otherwise it might last for two intervals.
+
+        Or earlier, when what is on its way must have been acknowledged: mostly that is the last beat, and both are one look.
+        """
+        since = self._acknowledgements.missing_since
+        at = until if since is None else min(until, since + self._interval_s)
+        self._look_again(at, EARLY * self._interval_s)
 
     def _give_up(self) -> None:
         self._look_no_more()

@@ -38,6 +38,14 @@ def topics(*wanted: str | Mapping[str, Any]) -> str:
     return "&".join([f"/v1/stream?topics={','.join(names)}", *(url.partition("?")[2] for url in links)])
 
 
+def from_now(server: Server) -> dict[str, str]:
+    """Return the header of a stream that begins here.
+
+    Without it a worker may bring what another one committed just before, as the change of stock by an order.
+    """
+    return {"Last-Event-ID": str(get(server, "/v1/inventory?limit=1")["lastEventId"])}
+
+
 def authorization(user_id: str) -> dict[str, str]:
     """Return the header that makes a request this user's."""
     token, _ = bearer.issue(SECRET, user_id, "", Scope, time.time_ns() // 1000)

@@ -94,8 +94,12 @@ def test_several_topics_are_described_with_the_topic_in_their_data(shop: Server,
     order = place(shop)
     with subscribe(shop, topics("inventory", order), form, **{"Last-Event-ID": "junk"}) as events:
         cancel(shop, order)
-        told = [described(document, "/v1/stream", event) for event in islice(events, 4)]
-    assert told == ["GapWithTopic", "GapWithTopic", "StockChangeWithTopic", "OrderEndedWithTopic"]
+        told: list[str] = []
+        while "OrderEndedWithTopic" not in told:
+            told.append(described(document, "/v1/stream", next(events)))
+    # A worker may bring what another one committed just before, too: one change by placing, one by cancelling.
+    assert told[:3] == ["GapWithTopic", "GapWithTopic", "StockChangeWithTopic"]
+    assert told[3:-1] in ([], ["StockChangeWithTopic"])
 
 
 @pytest.mark.parametrize("form", FORMS)

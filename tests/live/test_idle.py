@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.live.client import Exchange
 from tests.live.server import Server, wait_until
-from tests.live.shop import INVENTORY, get, place
+from tests.live.shop import INVENTORY, from_now, place
 
 STREAMS = 20
 
@@ -26,7 +26,7 @@ def test_idle_workers_with_open_streams_use_next_to_no_processor_time(start: Cal
     server = start(PETSTORE_HEARTBEAT_S=1)
     workers = server.worker_pids()
     order = place(server)
-    held = {"Last-Event-ID": str(get(server, "/v1/inventory")["lastEventId"])}  # After the change of stock by the order.
+    held = from_now(server)
     with ExitStack() as stack:
         streams = []
         for number in range(STREAMS):

@@ -21,6 +21,7 @@ from tests.live.shop import (
     cancel,
     change,
     change_many,
+    from_now,
     get,
     pay,
     place,
@@ -104,7 +105,7 @@ def test_a_cancelled_order_ends_with_its_reason(shop: Server):
 
 def test_inventory_tells_stock_as_numbers_and_prices_as_numbers(shop: Server):
     change(shop, BUDDY, stock=70, price="10.10")
-    with subscribe(shop, INVENTORY) as events:
+    with subscribe(shop, INVENTORY, **from_now(shop)) as events:
         change(shop, BUDDY, stock=71)
         change(shop, BUDDY, price="299.99")
         place(shop, BUDDY, 2)
@@ -119,7 +120,7 @@ def test_inventory_tells_stock_as_numbers_and_prices_as_numbers(shop: Server):
 
 def test_many_changes_in_one_request_are_one_event_each_in_their_order(shop: Server):
     change_many(shop, [{"petId": BUDDY, "stock": 80, "price": 80}, {"petId": FLUFFY, "stock": 80}])
-    with subscribe(shop, INVENTORY) as events:
+    with subscribe(shop, INVENTORY, **from_now(shop)) as events:
         change_many(shop, [{"petId": FLUFFY, "stock": 81}, {"petId": BUDDY, "stock": 81, "price": 81}])
         told = list(islice(events, 3))
     assert [(event.event, event.json()["petId"]) for event in told] == [
@@ -145,7 +146,7 @@ def test_many_changes_in_one_request_are_one_event_each_in_their_order(shop: Ser
 )
 def test_inventory_tells_only_the_types_and_the_pet_that_were_asked_for(shop: Server, query: str, expected: list[str]):
     change_many(shop, [{"petId": pet_id, "stock": 90, "price": 90} for pet_id in (FLUFFY, BUDDY)])
-    with subscribe(shop, INVENTORY + query) as events:
+    with subscribe(shop, INVENTORY + query, **from_now(shop)) as events:
         change_many(shop, [{"petId": pet_id, "stock": 91, "price": 91} for pet_id in (FLUFFY, BUDDY)])
         # What follows shows that nothing else was on its way.
         change_many(shop, [{"petId": BUDDY, "stock": 10_000, "price": 92}, {"petId": FLUFFY, "stock": 10_000}])
@@ -177,7 +178,7 @@ def test_events_unnamed_sends_everything_to_clients_that_only_listen_to_message(
 def test_one_connection_carries_several_topics_and_each_event_names_its_own(shop: Server):
     order, other = place(shop, FLUFFY), place(shop, FLUFFY)
     change(shop, BUDDY, stock=95)
-    with subscribe(shop, topics("inventory", order)) as events:
+    with subscribe(shop, topics("inventory", order), **from_now(shop)) as events:
         change(shop, BUDDY, stock=10_000)
         cancel(shop, other)
         cancel(shop, order)
