@@ -29,6 +29,7 @@ def turning() -> Iterator[Wheel]:
     yield turning
     assert turning._timer is None, "the loop could never end"
     assert not turning._slots
+    assert not turning._order
 
 
 def soon(after_s: float) -> float:
