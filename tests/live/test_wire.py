@@ -7,7 +7,21 @@ import pytest
 
 from tests.live.client import Exchange, frames
 from tests.live.server import Server, wait_until
-from tests.live.shop import BUDDY, FLUFFY, INVENTORY, RECOMMENDATIONS, ask, change, change_many, data, from_now, get, pay, place, topics
+from tests.live.shop import (
+    BUDDY,
+    FLUFFY,
+    INVENTORY,
+    RECOMMENDATIONS,
+    ask,
+    change,
+    change_many,
+    data,
+    from_now,
+    get,
+    pay,
+    place,
+    topics,
+)
 
 Target = Callable[[Server], str]
 
