@@ -23,12 +23,12 @@ from petstore.sse.acknowledgement import Acknowledgements
 from petstore.sse.loop import READ
 from petstore.sse.wheel import wheel
 
-PATIENCE = 0.9
-"""The part of a heartbeat that a client has at least to acknowledge the last one: below 1, because the look at it may come as
-early as the next beat."""
-
 EARLY = 0.1
-"""The part of a heartbeat by which it may come earlier, where many are due at once. A look for anything else never does."""
+"""The part of a heartbeat by which it may come earlier, where many are due at once."""
+
+PATIENCE = 0.8
+"""The part of a heartbeat that a client has at least to acknowledge the last one. Mostly it has a whole one; but the next look may
+come early, and begins to count only when a beat has left that the stream itself has to send."""
 
 SOON_S = 0.05
 """When to look for a heartbeat that the stream itself has to send, and which is on its way only then."""
@@ -134,8 +134,10 @@ class Heartbeat:
             self._rest(rest_at)
 
     def _on_beat_sent(self) -> None:
-        self._acknowledgements.missing_s(self._loop.now())
-        self._rest(self._last_sent() + self._interval_s)
+        now, due = self._loop.now(), self._last_sent() + self._interval_s
+        self._acknowledgements.missing_s(now)
+        # One that can't leave yet, as its client takes nothing, stays asked for: to ask again and again would keep us busy.
+        self._rest(due if due > now else now + self._interval_s)
 
     def _rest(self, until: float) -> None:
         """Look again exactly when the silence could be long enough: otherwise it might last for two intervals.
