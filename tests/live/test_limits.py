@@ -229,6 +229,12 @@ def test_requests_are_counted_over_all_workers_and_never_those_of_an_open_stream
         assert len(stream.read_events(3)) == 3
 
 
+def test_a_worker_has_room_for_all_its_streams_before_the_first_one_comes(start: Callable[..., Server]):
+    (pid,) = start(workers=1, PETSTORE_MAX_STREAMS=3000).worker_pids()
+    (size,) = re.findall(r"FDSize:\s*([0-9]+)", Path(f"/proc/{pid}/status").read_text())
+    assert int(size) >= 3000
+
+
 def get_from(server: Server, pid: int, target: str = f"/v1/pets/{BUDDY}") -> Exchange:
     """Ask one worker for something."""
     with Exchange(server.address, target, connection=server.connect(pid)) as exchange:
