@@ -4,9 +4,11 @@
 2. A card's number has its check digit.
 3. What is sent as an image is one.
 4. An Idempotency-Key is for one request: two different ones with the same are an error, as they should be. A guest's has a UUID.
+5. A `tenantId` that can be one is the tenant of the header: what was made in one isn't there in another.
 """
 
 import base64
+import os
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -39,6 +41,8 @@ for image in ("image/png", "image/jpeg", "image/gif", "image/webp"):
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
-    """Make a key that may be one into one that nobody has used."""
+    """Make a key that may be one into one that nobody has used, and a tenant that may be one into the header's."""
     if case.headers and re.fullmatch("[!-~]{1,255}", str(case.headers.get(KEY, ""))):
         case.headers[KEY] = f"{case.headers[KEY][:200]}-{uuid4()}"
+    if case.query and re.fullmatch("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", str(case.query.get("tenantId", ""))):
+        case.query["tenantId"] = os.environ["PETSTORE_TENANT"]
