@@ -19,6 +19,7 @@ from tests.live.shop import (
     cancel,
     change,
     data,
+    from_now,
     get,
     new_stock,
     pay,
@@ -30,15 +31,9 @@ from tests.live.shop import (
 POLYFILL_NAMES = ["lastEventId", "last_event_id", "Last-Event-ID", "evs_last_event_id"]
 
 
-def head_of(server: Server) -> int:
-    """Return the newest id of the log."""
-    head: int = get(server, "/v1/inventory?limit=1")["lastEventId"]
-    return head
-
-
 def make_events(server: Server, count: int) -> list[Received]:
     """Change a pet's stock so often, and return the events of that, as somebody who was there has seen them."""
-    with Exchange(server.address, f"{INVENTORY}?lastEventId={head_of(server)}") as stream:
+    with Exchange(server.address, INVENTORY, from_now(server)) as stream:
         for _ in range(count):
             change(server, BUDDY, stock=new_stock())
         return stream.read_events(count)
