@@ -53,6 +53,10 @@ def when_ready(server):
         print(introduce(settings, str(server.LISTENERS[0])), flush=True)
 
 
+def post_fork(server, worker):
+    worker.heed(server.SIG_QUEUE)
+
+
 def post_worker_init(worker):
     background = worker.wsgi.extensions["petstore.background"]
     background.start()

@@ -5,10 +5,9 @@ Must not know what the jobs are.
 
 import gc
 import logging
-import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import gevent
@@ -61,17 +60,7 @@ class Background:
             logger.warning("the feed could not start yet: %s", error)
 
     def watch(self, worker: Any) -> None:
-        """Drain when `worker` (gunicorn's, of the gevent kind) is told to end, by a signal or by its own count of requests."""
-
-        def terminate(handle: Callable[[int, Any], None], number: int) -> None:
-            handle(number, None)
-            self.drain()
-
-        # Ctrl-C reaches every process of a terminal, and gunicorn hands it on as QUIT: left to itself, a worker would take either
-        # as leave to be gone in a tenth of a second, and cut its streams off.
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            # A handler of gevent's runs at once; Python's own would wait for the loop's next turn.
-            gevent.signal_handler(number, terminate, worker.handle_exit, int(number))
+        """Drain when `worker` (gunicorn's, of the gevent kind) begins to end."""
 
         def look() -> None:
             while worker.alive:

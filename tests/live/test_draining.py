@@ -82,6 +82,7 @@ def test_every_stream_gets_a_goodbye_and_a_clean_end_and_the_server_is_gone(
             assert stream.decoder.last_event_id == ""
             assert stream.is_at_end_of_connection()
         assert server.process.wait(TOO_LATE_S) == 0
+        assert "was sent SIG" not in server.log
         print(f"gone after {time.monotonic() - begun:.1f} s")
     assert all(3000 <= retry <= 7000 for retry in retries)
     assert len(set(retries)) > 1, "all clients would come back at once"

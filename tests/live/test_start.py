@@ -125,6 +125,48 @@ def test_web_concurrency_is_the_number_of_workers_and_all_of_them_serve(start: C
             assert data(stream.read_events(1)[0])["newStock"] == stock
 
 
+CTRL_C_WHILE_A_WORKER_STARTS = """
+import os, signal
+from pathlib import Path
+import gevent.events
+
+exec(Path("gunicorn.conf.py").read_text())
+begin, finish = post_fork, post_worker_init
+
+def close(moment):
+    if os.environ["CLOSE"] == moment:
+        os.killpg(0, signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGQUIT)
+
+def post_fork(server, worker):
+    close("after the fork")
+    begin(server, worker)
+
+def watch(event):
+    if isinstance(event, gevent.events.GeventWillPatchAllEvent):
+        close("before it patches")
+
+gevent.events.subscribers.append(watch)
+
+def post_worker_init(worker):
+    close("before it serves")
+    finish(worker)
+"""
+"""A configuration of gunicorn's that adds to ours: at one moment of a worker's start every process of its terminal gets a Ctrl-C,
+and the worker what gunicorn makes of that."""
+
+
+@pytest.mark.parametrize("moment", ["after the fork", "before it patches", "before it serves"])
+def test_ctrl_c_while_workers_start_ends_the_server_at_once_and_quietly(tmp_path: Path, moment: str):
+    configuration = tmp_path / "ctrl_c.conf.py"
+    configuration.write_text(CTRL_C_WHILE_A_WORKER_STARTS)
+    command = ("-m", "gunicorn", "-c", str(configuration), "wsgi:app")
+    with running(Server(tmp_path, command=command, CLOSE=moment)) as server:
+        assert server.process.wait(DEADLINE_S) == 0
+        assert "Shutting down: Master" in server.log
+        assert "was sent SIG" not in server.log, server.log
+
+
 def test_flask_run_works_too_and_streams_an_event(tmp_path: Path, seeded: Path):
     (tmp_path / "petstore.db").write_bytes(seeded.read_bytes())
     command = ("-m", "flask", "--app", "app", "run", "--port", "0")
