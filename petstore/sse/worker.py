@@ -62,6 +62,10 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no t
             if told.get_nowait() in ENDINGS:
                 self.alive = False
 
+    def handle_quit(self, number: int, frame: Any) -> None:
+        """End as on TERM; gunicorn itself would leave the process a tenth of a second later, wherever that is then."""
+        self.handle_exit(number, frame)
+
     def init_signals(self) -> None:
         super().init_signals()
         # A handler of gevent's runs at once; Python's own would wait for the loop's next turn.

@@ -147,6 +147,13 @@ def watch(event):
         close("before it patches")
 
 gevent.events.subscribers.append(watch)
+interrupt = signal.siginterrupt
+
+def siginterrupt(*arguments):
+    close("when it has set its handlers")
+    interrupt(*arguments)
+
+signal.siginterrupt = siginterrupt
 
 def post_worker_init(worker):
     close("before it serves")
@@ -156,7 +163,7 @@ def post_worker_init(worker):
 and the worker what gunicorn makes of that."""
 
 
-@pytest.mark.parametrize("moment", ["after the fork", "before it patches", "before it serves"])
+@pytest.mark.parametrize("moment", ["after the fork", "before it patches", "when it has set its handlers", "before it serves"])
 def test_ctrl_c_while_workers_start_ends_the_server_at_once_and_quietly(tmp_path: Path, moment: str):
     configuration = tmp_path / "ctrl_c.conf.py"
     configuration.write_text(CTRL_C_WHILE_A_WORKER_STARTS)
