@@ -54,7 +54,8 @@ def when_ready(server):
 
 
 def post_fork(server, worker):
-    worker.heed(server.SIG_QUEUE)
+    if hasattr(worker, "heed"):  # A command line can ask for another class.
+        worker.heed(server.SIG_QUEUE)
 
 
 def post_worker_init(worker):

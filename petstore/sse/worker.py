@@ -12,6 +12,7 @@ import fcntl
 import os
 import resource
 import signal
+import sys
 import time
 from functools import partial
 from queue import SimpleQueue
@@ -34,6 +35,9 @@ TICK_S = 1.0
 class DrainingWorker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
     """Calls `drain`, which whoever holds connections open may set, when it has begun to end."""
 
+    SIGNALS = tuple(number for number in GeventWorker.SIGNALS if number not in ENDINGS)
+    """What gunicorn sets back to what the system does, before it sets its own handlers. Not ours, which would kill in between."""
+
     def __init__(self, *arguments: Any) -> None:
         self._ending = Signal()
         super().__init__(*arguments)
@@ -52,9 +56,9 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no t
         pass
 
     def heed(self, told: SimpleQueue[Any]) -> None:
-        """Listen from now on to whoever ends us, and end when we have begun if that was `told` already, since the fork.
+        """Listen from now on to whoever ends us. `told` are the signals that came before, which gunicorn took for its own.
 
-        gunicorn patches and imports much before it listens to anybody: it would lose a Ctrl-C, and wait ten seconds for us.
+        It listens when it has patched and imported much. What comes until then would be lost, and we'd be killed ten seconds later.
         """
         for number in ENDINGS:
             signal.signal(number, self.handle_exit)
@@ -66,13 +70,24 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no t
         """End as on TERM; gunicorn itself would leave the process a tenth of a second later, wherever that is then."""
         self.handle_exit(number, frame)
 
-    def init_signals(self) -> None:
-        super().init_signals()
-        # A handler of gevent's runs at once; Python's own would wait for the loop's next turn.
-        self._handlers = [gevent.signal_handler(number, self.handle_exit, int(number), None) for number in ENDINGS]
+    def init_process(self) -> None:
+        """Do all that a worker does. Once it has ended, it can't be told to any more."""
+        try:
+            super().init_process()
+        finally:
+            for number in ENDINGS:
+                signal.signal(number, signal.SIG_IGN)  # Else Python's own end would give it back its power to kill.
+
+    def load_wsgi(self) -> None:
+        if not self.alive:
+            sys.exit()
+        super().load_wsgi()
 
     def run(self) -> None:
         """Serve until the end, then wait for the connections that are left, as long as gunicorn's `graceful_timeout` allows."""
+        for number in ENDINGS:
+            # A handler of gevent's wakes a loop that waits; Python's own would be called when something else has.
+            gevent.signal_handler(number, self.handle_exit, int(number), None)
         _make_room(self.sockets[0].fileno(), self.worker_connections)
         secured = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
         servers = [self._serve(listener, secured) for listener in self.sockets]
@@ -83,9 +98,6 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no t
         for server in servers:
             server.close()
         self._leave([server.pool for server in servers])
-        for handler, number in zip(self._handlers, ENDINGS, strict=True):
-            handler.cancel()
-            signal.signal(number, signal.SIG_IGN)  # The loop goes first, and whoever is told twice would be killed after that.
 
     def _serve(self, listener: Any, secured: dict[str, Any]) -> StreamServer:
         listener.setblocking(True)
