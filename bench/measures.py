@@ -13,11 +13,14 @@ Numbers = dict[str, Any]
 
 CONNECT_PER_S = 1500
 SUSTAINED_P99_MS = 250.0
-QUIET_S = 1.0
-MOST_RESTS = 30
-MORE_THAN_COME = 10**9
 MOST_PER_S = 8_000_000
 """Deliveries a second at which the ramp ends by itself: the load generator would be what is measured."""
+
+QUIET_S = 1.0
+"""Nothing is late any more when nothing has come for so long."""
+
+MOST_RESTS = 30
+MORE_THAN_COME = 10**9
 
 
 def connect(session: Session, streams: int) -> Numbers:

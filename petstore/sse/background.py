@@ -1,4 +1,4 @@
-"""What a worker does besides requests: it follows the log and takes its turn at the jobs. Started after the fork, drained on TERM.
+"""What a worker does besides requests: it follows the log and takes its turn at the jobs, from its start to its end.
 
 Must not know what the jobs are.
 """

@@ -80,7 +80,7 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no t
 
     def load_wsgi(self) -> None:
         if not self.alive:
-            sys.exit()
+            sys.exit()  # It would take most of the start, for nothing.
         super().load_wsgi()
 
     def run(self) -> None:
