@@ -4,6 +4,7 @@ Making the application connects to nothing and starts nothing: that is for `prep
 background, in each worker.
 """
 
+import contextlib
 import logging
 import resource
 import sqlite3
@@ -45,6 +46,9 @@ logger = logging.getLogger("petstore.app")
 
 SPARE = 1000
 """Connections that are not for streams, so that health checks and orders get through when the streams are full."""
+
+MOST_BY_MACOS = 10_240
+"""Files that a process may open where the system says that there is no limit, and refuses more."""
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -160,13 +164,21 @@ def prepare(settings: Settings) -> None:
 
 def places(settings: Settings) -> int:
     """Return how many streams a worker can hold: MAX_STREAMS, or fewer where the system allows fewer open files."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     # Half of the files at the least are not for streams where there are few: listeners, the database, other requests.
-    return min(settings.max_streams, max(1, hard - 2 * spare(hard)))
+    return min(settings.max_streams, max(1, open_files() - 2 * spare()))
 
 
-def spare(files: int) -> int:
-    """Return how many connections of a worker are kept for what isn't a stream, when it may open so many files."""
-    return min(SPARE, files // 4)
+def spare() -> int:
+    """Return how many connections of a worker are kept for what isn't a stream."""
+    return min(SPARE, open_files() // 4)
+
+
+def open_files() -> int:
+    """Return how many files a process may open, after asking the system for as many as it gives."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for files in (hard, MOST_BY_MACOS):
+        if files > soft:
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+                return files
+    return soft

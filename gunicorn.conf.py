@@ -3,7 +3,6 @@
 Must not hold logic of its own.
 """
 
-import resource
 import sys
 
 from app import places, prepare, spare
@@ -22,7 +21,7 @@ worker_class = "petstore.sse.worker.DrainingWorker"  # gunicorn's gevent worker,
 loglevel = settings.log_level.lower()
 
 logger_class = ServerLogger
-worker_connections = places(settings) + spare(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+worker_connections = places(settings) + spare()
 backlog = 4096
 
 # As much as it can take, and as nginx takes: the stream of twenty orders brings twenty signed tokens.

@@ -115,12 +115,21 @@ class Discretion(logging.Filter):
         return True
 
 
-DISCRETION = Discretion()
+class Hiding(logging.Filter):
+    """Takes the secrets out of every line: of the development server, which logs each request with its query."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = discreet(record.getMessage()), ()
+        return True
+
+
+DISCRETION, HIDING = Discretion(), Hiding()
 
 
 def configure_logging(settings: Settings) -> None:
-    """Give our logger the form and the level of the settings, and gunicorn's discretion."""
+    """Give our logger the form and the level of the settings, and discretion to those of gunicorn and the development server."""
     logging.getLogger("gunicorn.error").addFilter(DISCRETION)
+    logging.getLogger("werkzeug").addFilter(HIDING)
     logger = logging.getLogger("petstore")
     if not logger.handlers:
         logger.addHandler(logging.StreamHandler(sys.stderr))

@@ -67,6 +67,7 @@ class _Answer:
                 logger.warning("the advisor answers instead of the model: %s", error)
                 yield []  # While it's known whose the tokens are that led to nothing.
                 self.engine = EMBEDDED
+                yield []  # From now on another worker could go on with it, should the advisor's turn be long in coming.
         yield self._by_advisor()
 
     def _by_model(self, model: Engine) -> Iterator[Batch]:

@@ -22,6 +22,9 @@ BALANCE_UNKNOWN = 0.5
 QUICK = 1000
 """Pets up to which ten picks take about half a millisecond."""
 
+QUICK_PAIRS = 5000
+"""The same of likes and purchases, through which the friends of a customer's pets are found."""
+
 MOST = 100
 """Recommendations of one run, so that scores have room to fall."""
 
@@ -49,14 +52,16 @@ class EmbeddedRecommender:
         return self._choose(index, known, owned, made, min(limit, MOST))
 
     def is_quick(self, shop: Shop) -> bool:
-        return len(self._index_of(shop).contents.table) <= QUICK
+        index = self._index_of(shop)
+        table, interest, _ = index.contents
+        return index.built and len(table) <= QUICK and interest.pairs <= QUICK_PAIRS
 
     def _choose(
         self, index: PetIndex, customer: Customer, owned: Sequence[str], made: Sequence[Recommendation], limit: int
     ) -> Iterator[Recommendation]:
         table, interest, usual = index.contents
         columns = table.columns
-        liked = table.find(customer.likes, columns)
+        liked = table.find(reversed(customer.likes), columns)
         bought = table.find((pet_id for pet_id in owned if pet_id not in customer.likes), columns)
         taste = learn(customer.preferences, liked, bought, columns, interest, usual)
         relevance = rate(taste, columns, interest)

@@ -37,8 +37,9 @@ def find_same(log: EventLog, connection: Connection, run: Run, key: str) -> Run 
     cut = is_cut(log, connection, found)
     if not cut and (found.kind, found.customer_id, found.request) != (run.kind, run.customer_id, run.request):
         raise KeyReused(key)
-    if cut or found.status is RunStatus.FAILED:
-        # Its answer is gone, or never came, and its client was told to try again: that is what this is.
+    stopped = found.status is RunStatus.STOPPED and found.kind is RunKind.CHAT
+    if cut or stopped or found.status is RunStatus.FAILED:
+        # Its answer is gone, or never came as a whole: who tries again wants another one.
         connection.execute(update(runs).filter_by(id=found.id).values(key=None))
         return None
     return replace(found, replayed=True)

@@ -36,7 +36,7 @@ from petstore.shop import (
     liked_pairs,
     newest_offers,
 )
-from petstore.sse import Event, Feed, LogUnavailable, Selection, Subscription, close_own_loop
+from petstore.sse import Event, Feed, LogUnavailable, Overtaken, Selection, Subscription, close_own_loop
 
 T = TypeVar("T")
 
@@ -45,6 +45,9 @@ MAX_PETS = 250_000
 
 SLICE = 250
 """Pets read at once: some milliseconds in a thread of the log's, and a rest after each."""
+
+SPARE_SHARE = 8
+"""For one pet in so many more there is room from the beginning."""
 
 PAIRS_SLICE = 1000
 REST_S = 0.001
@@ -90,6 +93,11 @@ class PetIndex:
         """Set once this index is told to end."""
 
         self._thread: threading.Thread | None = None
+
+    @property
+    def built(self) -> bool:
+        """Whether it has been read as a whole: from then on `catch_up` doesn't wait for that."""
+        return bool(self._looked_at)
 
     def start(self) -> None:
         """Build the index in the background and keep it fresh."""
@@ -178,7 +186,9 @@ class PetIndex:
             # Before the first row is read: what changes meanwhile will be applied over what was read.
             self._subscription = self._feed.subscribe(Selection((self._topic,)), None, self._news.set)
         looked_at, below = _now(), LAST_ID
-        table = PetTable(min(self._shop.query(lambda connection: count_offers(self._shop, connection)), MAX_PETS))
+        count = min(self._shop.query(lambda connection: count_offers(self._shop, connection)), MAX_PETS)
+        # Room that isn't used takes no memory. To make more, later, copies all there is, in the event loop.
+        table = PetTable(count + count // SPARE_SHARE)
         while len(table) < MAX_PETS and (
             found := self._read(lambda connection: newest_offers(self._shop, connection, below, SLICE))  # noqa: B023
         ):
@@ -224,9 +234,13 @@ class PetIndex:
         """Apply what the feed has, and return the id up to which that was."""
         assert self._subscription is not None
         self._news.clear()
-        while events := self._subscription.take():
-            self._apply(events)
-            time.sleep(0)  # Under gevent: let others have their turn.
+        try:
+            while events := self._subscription.take():
+                self._apply(events)
+                time.sleep(0)  # Under gevent: let others have their turn.
+        except Overtaken:
+            self._looked_at = 0  # What is missing is nowhere to be had any more: all is read anew.
+            raise
         return self._subscription.cursor
 
     def _apply(self, events: Sequence[Event]) -> None:

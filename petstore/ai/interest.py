@@ -5,6 +5,7 @@ One object holds what was read at one time, and is replaced by the next one. Abo
 Must not read the database, nor know a customer by name.
 """
 
+from array import array
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -48,8 +49,9 @@ class Pairs:
     def __init__(self, places: dict[str, int]) -> None:
         self._places = places
         self._numbers: dict[str, int] = {}
-        self._customers: dict[str, list[int]] = {"liked": [], "bought": []}
-        self._pets: dict[str, list[int]] = {"liked": [], "bought": []}
+        # Not lists: numpy would hold the interpreter for as long as it takes to look at each number of millions.
+        self._customers = {"liked": array("q"), "bought": array("q")}
+        self._pets = {"liked": array("q"), "bought": array("q")}
 
     def add(self, what: str, pairs: list[Pair]) -> bool:
         """Take some more. Returns whether there is room for others."""
@@ -63,8 +65,7 @@ class Pairs:
 
     def arrays(self, what: str) -> tuple[Places, Places]:
         """Return customers and places, each pair once."""
-        customers = np.array(self._customers[what], np.int64)
-        pets = np.array(self._pets[what], np.int64)
+        customers, pets = np.asarray(self._customers[what]), np.asarray(self._pets[what])
         pairs = np.unique(customers << 32 | pets)
         return (pairs >> 32).astype(np.int32), (pairs & 0xFFFFFFFF).astype(np.int32)
 
@@ -81,6 +82,9 @@ class Interest:
         self._buyers_of = _Groups(bought, buyers, pets)
         self._bought_by = _Groups(buyers, bought, customers)
         friends = np.unique(np.concatenate((likers, buyers)).astype(np.int64) << 32 | np.concatenate((liked, bought)))
+        self.pairs = len(friends)
+        """Pairs of a customer and a pet that this one likes or bought."""
+
         self.popularity: Places = np.bincount(friends & 0xFFFFFFFF, minlength=pets).astype(np.int32)
         """How many customers like or bought each pet."""
 
@@ -136,7 +140,11 @@ class _Groups:
         return self._values[self._starts[group] : self._starts[group + 1]]
 
     def of_all(self, groups: Places) -> Places:
-        return np.concatenate([self.of(int(group)) for group in groups]) if len(groups) else self._values[:0]
+        """Return the values of all these groups, one group after the other."""
+        sizes = self.sizes(groups)
+        ends = np.cumsum(sizes)
+        found: Places = self._values[np.arange(sizes.sum()) + np.repeat(self._starts[groups] + sizes - ends, sizes)]
+        return found
 
     def sizes(self, groups: Places) -> NDArray[np.int64]:
         sizes: NDArray[np.int64] = self._starts[groups + 1] - self._starts[groups]

@@ -47,7 +47,10 @@ class Recommender(Protocol):
         """
 
     def is_quick(self, shop: Shop) -> bool:
-        """Say whether a pick takes so little time in this shop that a thread for it would cost more: well under a millisecond."""
+        """Say whether `recommend` and a pick take so little time in this shop, now, that a thread for them would cost more.
+
+        That is, about a millisecond.
+        """
 
 
 def falling(score: float, wanted: float, left: int) -> float:

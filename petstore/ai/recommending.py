@@ -4,10 +4,12 @@ Must not know runs, nor how a recommendation is chosen.
 """
 
 import logging
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from gevent import get_hub
 
@@ -17,7 +19,7 @@ from petstore.ai.generation import Batch, Generation, Made, Result
 from petstore.ai.reading import Reading
 from petstore.ai.recommender import Recommendation, Recommender
 from petstore.ai.run import Run
-from petstore.shop import Customer, Pet, Shop, find_pets, get_customer
+from petstore.shop import Customer, Pet, PetStatus, Shop, find_pets, get_customer
 from petstore.sse import Event, EventLog
 
 RECOMMENDATION = "recommendation"
@@ -28,6 +30,11 @@ SLICE_S = 0.005
 
 CANDIDATES = 30
 """Pets that a model chooses from: each costs a hundred tokens to read."""
+
+LIKED = 12
+"""Pets that a model is told about because the customer likes them: the newest, as a customer may like hundreds."""
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +85,7 @@ class _Choice:
         self._recommender = recommender
         self._ranking = ranking
         self._silence_s = silence_s
-        self._reading: Reading[Recommendation] | None = None
+        self._reading: Reading[Any] | None = None
 
     def poke(self) -> None:
         if self._reading is not None:
@@ -87,7 +94,7 @@ class _Choice:
     def batches(self) -> Iterator[Batch]:
         if self._ranking is not None and self._left():
             try:
-                yield from self._by_model(self._ranking, get_customer(self._shop, self._customer_id))
+                yield from self._by_model(self._ranking)
             except EngineFailed as error:
                 logger.warning("the embedded recommender goes on instead of the model: %s", error)
                 yield []  # While it's known whose the tokens are that led to nothing.
@@ -98,29 +105,57 @@ class _Choice:
     def _left(self) -> int:
         return self._limit - len(self._picks)
 
-    def _by_model(self, ranking: Ranking, customer: Customer) -> Iterator[Batch]:
-        chosen = self._recommender.recommend(self._shop, customer, self._picks, len(self._picks) + CANDIDATES)
-        ids = [pick.pet_id for pick in get_hub().threadpool.apply(list, (chosen,))]
-        pets = self._shop.query(lambda connection: find_pets(self._shop, connection, [*ids, *customer.likes]))
-        candidates = [pets[id] for id in ids if id in pets]
-        liked = [pets[id] for id in customer.likes if id in pets]
+    def _by_model(self, ranking: Ranking) -> Iterator[Batch]:
+        customer, liked, candidates = yield from self._unhurried(self._candidates)
         self.phase = "asking the model"
         self._reading = Reading(lambda halt: ranking.rank(customer, liked, candidates, self._left(), halt), self._silence_s)
         batches = self._reading.batches()
         try:
             for picks in batches:
                 self.tokens = self._reading.tokens
-                yield self._made(picks)
+                yield self._made(self._for_sale(picks))
         finally:
             self.tokens = self._reading.tokens
+            batches.close()  # type: ignore[attr-defined]
+            self._reading = None
+
+    def _candidates(self) -> tuple[Customer, list[Pet], list[Pet]]:
+        """Return the customer, what that one likes, and what the model chooses from."""
+        customer = get_customer(self._shop, self._customer_id)
+        chosen = self._recommender.recommend(self._shop, customer, self._picks, len(self._picks) + CANDIDATES)
+        ids, likes = [pick.pet_id for pick in get_hub().threadpool.apply(list, (chosen,))], customer.likes[-LIKED:]
+        pets = self._shop.query(lambda connection: find_pets(self._shop, connection, [*ids, *likes]))
+        return customer, [pets[id] for id in likes if id in pets], [pets[id] for id in ids if id in pets]
+
+    def _for_sale(self, picks: list[Recommendation]) -> list[Recommendation]:
+        """Return those of a model's picks that can still be bought: it takes its time."""
+        if not picks:
+            return picks
+        pets = self._shop.query(lambda connection: find_pets(self._shop, connection, [pick.pet_id for pick in picks]))
+        return [pick for pick in picks if (pet := pets.get(pick.pet_id)) and pet.status is PetStatus.AVAILABLE]
+
+    def _unhurried(self, work: Callable[[], T]) -> Generator[Batch, None, T]:
+        """Return what `work` does, and yield nothing every second until then: by that the run is known to be in the making.
+
+        The first recommendation after a start waits until a large shop has been read, for longer than a run's lease.
+        """
+        self._reading = Reading(lambda _: iter((work(),)), math.inf)
+        batches = self._reading.batches()
+        try:
+            while not (done := next(batches)):
+                yield []
+            result: T = done[0]
+            return result
+        finally:
             batches.close()  # type: ignore[attr-defined]
             self._reading = None
 
     def _embedded(self) -> Iterator[Batch]:
         """Yield what is left of the picks, in slices of time, and the result with the last one."""
         self.phase = "choosing"
-        picks = self._recommender.recommend(self._shop, self._customer_id, list(self._picks), self._limit)
+        recommend = partial(self._recommender.recommend, self._shop, self._customer_id, list(self._picks), self._limit)
         quick = self._recommender.is_quick(self._shop)
+        picks = recommend() if quick else (yield from self._unhurried(recommend))
         while True:
             made, exhausted = _slice(picks, self._left()) if quick else get_hub().threadpool.apply(_slice, (picks, self._left()))
             batch = self._made(made)

@@ -219,8 +219,12 @@ class Runs:
                 self.presence.come(connection, found)
             return found
         # Recommendations that are made already began with a look at the customer.
-        unseen = run.customer_id is not None and not (drafts and run.kind is RunKind.RECOMMENDATIONS)
-        if unseen and find_customer(Shop(self._log, run.tenant), connection, str(run.customer_id)) is None:
+        seen = run.kind is RunKind.RECOMMENDATIONS and (production.made or status is RunStatus.COMPLETE)
+        if (
+            run.customer_id is not None
+            and not seen
+            and find_customer(Shop(self._log, run.tenant), connection, str(run.customer_id)) is None
+        ):
             raise CustomerNotFound(str(run.customer_id))
         row = row_from(run) | {
             "key": key,

@@ -64,7 +64,7 @@ class PetTable:
 
         `rows` are their vectors.
         """
-        self._make_room(len(self.ids) + len(offers))
+        self._make_room(len(self.ids) + sum(offer.pet_id not in self.places for offer in offers))
         vectors, stock, price_cents, kept, species, kids, as_ofs = self._columns
         for offer, row in zip(offers, rows, strict=True):
             kind = self._intern(offer.kind._replace(temperament=self._intern(offer.kind.temperament)))

@@ -80,7 +80,7 @@ def learn(
 ) -> Taste:
     """Return the taste of a customer who wishes this, likes and has bought the pets at these places.
 
-    `usual` is the mean of all vectors of the shop.
+    Both with the newest first. `usual` is the mean of all vectors of the shop.
     """
     own = [*((place, True) for place in liked[:MOST_ANCHORS]), *((place, False) for place in bought[:MOST_ANCHORS])]
     anchors = tuple(

@@ -15,7 +15,7 @@ from petstore.api.bearer import Scope
 from petstore.api.chat_body import ChatRequest
 from petstore.api.chat_data import ChatChunk, ChatCompletion, ChatError, ModelInfo, ModelList
 from petstore.api.chat_wire import Completion
-from petstore.api.error import ModelNotFound, RunFailed
+from petstore.api.error import ModelNotFound, RunFailed, RunStopped
 from petstore.api.event_stream import admit_stream, place_to_wait, stream_response, wait_for_end
 from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, replay_headers, run_key
 from petstore.api.operation import Answer, Chunks, Operation
@@ -65,7 +65,7 @@ class ModelPath(Path):
     body=ChatRequest,
     headers=[IDEMPOTENCY_KEY],
     answers={200: Answer(ChatCompletion, [MONITOR, REPLAYED], chunks=Chunks((ChatChunk, ChatError), ("[DONE]",)))},
-    problems=[404],
+    problems=[404, 409],
     scopes=[Scope.CHAT_WRITE],
     guests=True,
 )
@@ -74,7 +74,7 @@ def create_completion(body: ChatRequest) -> Response:
 
     As OpenAI's clients do: whole, or with `stream` in chunks, whose last one is `[DONE]`. A bearer token goes where they have
     their API key; only the demo also answers those who bring none. Who comes back with the same `Idempotency-Key` gets the same
-    answer, and nothing is generated twice; only one that failed is tried anew.
+    answer, and nothing is generated twice; only one that failed or was stopped is tried anew.
     """
     customer_id = own_chat()
     engine, key = engine_of(body.model), run_key()
@@ -161,9 +161,12 @@ def _completion(run: Run, body: ChatRequest) -> Completion:
 
 def _whole(run: Run, completion: Completion, events: list[Event]) -> Response:
     last = events[-1] if events else None
-    if last is None or last.type != COMPLETE or "finishReason" not in last.value():
-        raise RunFailed(run.id, retryable=last is None or last.type != COMPLETE)
-    return jsonify(completion.render(text_of(events), last.value()))
+    if last is None or last.type != COMPLETE:
+        raise RunFailed(run.id)
+    end = last.value()
+    if "finishReason" not in end:
+        raise RunStopped(run.id, end["reason"])
+    return jsonify(completion.render(text_of(events), end))
 
 
 def _render_model(name: str) -> dict[str, Any]:

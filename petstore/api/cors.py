@@ -11,7 +11,12 @@ from werkzeug import Response
 
 from petstore.api.services import Services
 
-ALLOWED_HEADERS = "Authorization, Cache-Control, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-Tenant-ID"
+ALLOWED_HEADERS = (
+    "Authorization, Cache-Control, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-Tenant-ID, *"
+)
+"""Those that we read; and whatever else a client library adds, such as the dozen of OpenAI's. The star doesn't stand for the first,
+nor is it understood by old browsers."""
+
 EXPOSED_HEADERS = (
     "ETag, Idempotency-Replayed, Link, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, "
     "WWW-Authenticate"

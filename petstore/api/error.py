@@ -88,9 +88,17 @@ class ModelNotFound(Error):
 
 
 class RunFailed(Error):
-    """A run ended without a result, or took too long. `retryable` says that another one may do better."""
+    """A run ended without a result, or took too long. Another one may do better."""
 
-    def __init__(self, run_id: str, *, retryable: bool = False) -> None:
+    def __init__(self, run_id: str) -> None:
         super().__init__(f"run {run_id} came to no result")
         self.run_id = run_id
-        self.retryable = retryable
+
+
+class RunStopped(Error):
+    """A run was ended before it had a result, for this `reason`."""
+
+    def __init__(self, run_id: str, reason: str) -> None:
+        super().__init__(f"run {run_id} was stopped: {reason}")
+        self.run_id = run_id
+        self.reason = reason

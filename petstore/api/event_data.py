@@ -139,9 +139,12 @@ class Gap(Representation):
 
 
 class Goodbye(Representation):
-    """The server can't serve this stream now. The stream ends here; come back after the time that `retry` says."""
+    """The server can't serve this stream now. The stream ends here; come back after the time that `retry` says.
 
-    reason: Literal["draining", "full", "too-many"]
+    `behind`: the client took its events so slowly that some of them are gone. Who comes back is told by `gap`.
+    """
+
+    reason: Literal["behind", "draining", "full", "too-many"]
 
 
 class Failure(Representation):

@@ -130,9 +130,8 @@ def stream_response(selection: Selection, opening: Opening, snapshot: Callable[[
     parts = services()
     parts.feed.start()
     environ = request.environ
-    chunked = environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
     connection = environ.get(CONNECTION)
-    stream = Stream(parts.feed, parts.admission, parts.terms, selection, opening, snapshot, connection, chunked, holders)
+    stream = Stream(parts.feed, parts.admission, parts.terms, selection, opening, snapshot, connection, holders)
     # The server keeps the environ for as long as the stream lasts; of what Flask has put in, nobody needs anything.
     environ.pop("werkzeug.request", None)
     return _response(stream)
@@ -178,7 +177,9 @@ def _accepts(header: str) -> _Accepted:
     if not header:
         return _Accepted(True, False)  # An empty header excludes nothing.
     accepted = parse_accept_header(header, MIMEAccept)
-    return _Accepted(bool(accepted.quality(CONTENT_TYPE)), any(media_type == CONTENT_TYPE for media_type, _ in accepted))
+    # With its charset it's the same to us, but not to werkzeug.
+    named = [media_type for media_type, _ in accepted if media_type.partition(";")[0] == CONTENT_TYPE]
+    return _Accepted(any(accepted.quality(form) for form in (CONTENT_TYPE, *named)), bool(named))
 
 
 def _holders(customer_id: str | None) -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 A file's name is made of its content, so the same photo sent twice is kept once, and one that is shown never changes.
 """
 
+import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -31,6 +33,7 @@ from petstore.api.tenant import files_of, requested_shop, requested_tenant
 from petstore.api.validation import field_errors
 from petstore.api.wire import Representation, respond
 from petstore.shop import Shop, add_photo, get_pet
+from petstore.sse import LogUnavailable
 
 blueprint = Blueprint("images", __name__, url_prefix="/v1/pets/<pet_id>/images")
 
@@ -163,11 +166,18 @@ def _directory(pet_id: str) -> FilePath:
 
 
 def _write_draft(directory: FilePath, content: bytes) -> FilePath:
-    """Write a file that has no name yet, so that one with a name is whole."""
+    """Write a file that has no name yet, so that one with a name is whole. Raises LogUnavailable, as a full disk does elsewhere."""
     directory.mkdir(parents=True, exist_ok=True)
     descriptor, draft = tempfile.mkstemp(dir=directory)
-    with os.fdopen(descriptor, "wb") as target:
-        target.write(content)
+    try:
+        with os.fdopen(descriptor, "wb") as target:
+            target.write(content)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(draft)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise LogUnavailable(f"a photo can't be written: {error}") from error
+        raise
     return FilePath(draft)
 
 

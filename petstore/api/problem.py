@@ -27,6 +27,7 @@ from petstore.api.error import (
     PreconditionFailed,
     RateLimited,
     RunFailed,
+    RunStopped,
     Unauthorized,
 )
 from petstore.api.wire import Representation
@@ -196,7 +197,12 @@ def _answer_log_unavailable(error: LogUnavailable) -> Response:
 
 
 def _answer_run_failed(error: RunFailed) -> Response:
-    return problem(503, str(error), headers={"Retry-After": "1"}) if error.retryable else problem(500, str(error))
+    return problem(503, str(error), headers={"Retry-After": "1"})
+
+
+def _answer_run_stopped(error: RunStopped) -> Response:
+    # OpenAI's clients try again after a 409 by themselves, which would begin what somebody has just stopped.
+    return problem(409, str(error), headers={"X-Should-Retry": "false"})
 
 
 def _answer_http(error: HTTPException) -> AnyResponse:
@@ -240,4 +246,5 @@ _ANSWERS: dict[type[Error], Callable[[Any], Response]] = {
     PreconditionFailed: _with_status(412),
     WrongAmount: _answer_amount,
     RunFailed: _answer_run_failed,
+    RunStopped: _answer_run_stopped,
 }

@@ -4,6 +4,7 @@ Counted when a request comes, on all workers of a machine together and for each 
 open, however long it lasts: it was one request.
 """
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -57,7 +58,7 @@ def spend(name: str, limit: int, tenant: str | None = None) -> None:
     if tightest is None or rate.remaining < tightest.remaining:
         known.rate = rate
     if count > limit:
-        raise RateLimited(limit, max(1, round(reset - now)))
+        raise RateLimited(limit, max(1, math.ceil(reset - now)))
 
 
 def spend_password(username: str | None = None) -> None:

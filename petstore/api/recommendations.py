@@ -30,7 +30,7 @@ from petstore.api.resume import LAST_EVENT_ID, StreamQuery, requested
 from petstore.api.services import services
 from petstore.api.tenant import requested_shop
 from petstore.api.wire import Representation, respond
-from petstore.sse import COMPLETE, ERROR, Gap, Opening, Requested, Selection, open_at
+from petstore.sse import COMPLETE, ERROR, Gap, Opening, Requested, Selection, not_ahead, open_at
 
 blueprint = Blueprint("recommendations", __name__, url_prefix="/v1/pets/recommendations")
 
@@ -106,7 +106,7 @@ def get_recommendations(query: RecommendationsQuery) -> Response:
         events = wait_for_end(run.topic, TIMEOUT_S)
     end = events[-1].value() if events and events[-1].type == COMPLETE else None
     if end is None or "status" in end:
-        raise RunFailed(run.id, retryable=True)
+        raise RunFailed(run.id)
     picks = [event.value() for event in events if event.type == RECOMMENDATION]
     return respond(Recommendations.model_validate({"data": picks, **end, "topic": run.topic, "lastEventId": events[-1].id}))
 
@@ -118,7 +118,7 @@ def _find_run(customer_id: str, asked: Requested | None) -> tuple[Run, Opening]:
     if asked is None or not asked.held:
         run = runs.join(shop, customer_id)
         # From a moment on: of a run that goes on, what came since.
-        return run, Opening(run.beginning if asked is None or asked.id is None else max(asked.id, run.beginning))
+        return run, Opening(run.beginning if asked is None or asked.id is None else max(not_ahead(log, asked.id), run.beginning))
     topic = None if asked.id is None else log.topic_of(asked.id)
     held = None if topic is None else runs.find(topic)
     # Of one that has failed nothing follows: who asks again wants another one.

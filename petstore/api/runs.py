@@ -180,8 +180,9 @@ class RunRepresentation(Representation):
 def start(body: NewRun) -> Response:
     """Start a run.
 
-    Or find the one that the same `Idempotency-Key` has started, unless that one has failed. One for a customer needs that one's
-    bearer token, one of chat any with the scope `chat:write`; in the demo, its own customers' recommendations and chat need none.
+    Or find the one that the same `Idempotency-Key` has started, unless that one has failed, or is an answer that was stopped. One
+    for a customer needs that one's bearer token, one of chat any with the scope `chat:write`; in the demo, its own customers'
+    recommendations and chat need none.
     """
     engine = engine_of(body.model) if body.model is not None else None
     customer_id = own_chat() if body.user_id is None else own_recommendations(body.user_id)

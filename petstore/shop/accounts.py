@@ -101,7 +101,9 @@ def remove_customer(shop: Shop, customer_id: str) -> None:
         if is_shared_account(shop, customer_id):
             raise SharedAccount(customer_id)
         theirs = (orders.c.tenant == shop.tenant) & (orders.c.customer_id == customer_id)
-        transaction.connection.execute(update(orders).where(theirs).values(customer_id=None))
+        # Another version: whoever has seen whose it was must not be told that nothing has changed.
+        version = func.max(orders.c.updated_at + 1, now())
+        transaction.connection.execute(update(orders).where(theirs).values(customer_id=None, updated_at=version))
         transaction.connection.execute(delete(likes).where(*_likes_of(shop, customer_id)))
         transaction.connection.execute(delete(customers).where(*_one(shop, customer_id)))
 

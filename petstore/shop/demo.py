@@ -19,7 +19,7 @@ from petstore.shop.inventory import Change, change_inventory
 from petstore.shop.moment import DAY, now, span
 from petstore.shop.orders import OrderStatus, cancel_order, order_topic, orders, pay_order, place_order
 from petstore.shop.pets import pets, present
-from petstore.shop.seed import EXAMPLE_CUSTOMER_ID, example_order_id
+from petstore.shop.seed import EXAMPLE_CUSTOMER_ID, seeded_order_id
 from petstore.shop.tenant import Shop
 from petstore.sse import Transaction, metadata
 
@@ -68,8 +68,8 @@ class Demo:
         return self._chance.uniform(1.0, 2.0)
 
     def _pay_example(self) -> None:
-        """Pay the visitors' example, once, so that its stream replays a whole life. Later ones are theirs to pay."""
-        order_id = self._shop.query(lambda connection: example_order_id(self._shop, connection))
+        """Pay the order that came with the shop, once, so that its stream replays a whole life. Visitors' are theirs to pay."""
+        order_id = self._shop.query(lambda connection: seeded_order_id(self._shop, connection))
         if order_id is not None:
             with contextlib.suppress(WrongState):  # Paid in an earlier life of this process.
                 pay_order(self._shop, order_id, self._step_s)

@@ -7,7 +7,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Select, insert, select, update
 
 from petstore.shop.catalogue import Catalogue, read_catalogue
 from petstore.shop.customers import Customer, customers, likes, profile_to_row
@@ -99,8 +99,16 @@ def demo_ids(shop: Shop) -> DemoIds:
 
 def example_order_id(shop: Shop, connection: Connection) -> str | None:
     """Return the newest order of the example customer."""
-    theirs = select(orders.c.id).filter_by(tenant=shop.tenant, customer_id=EXAMPLE_CUSTOMER_ID)
-    return connection.execute(theirs.order_by(orders.c.id.desc()).limit(1)).scalar()
+    return connection.execute(_theirs(shop).order_by(orders.c.id.desc()).limit(1)).scalar()
+
+
+def seeded_order_id(shop: Shop, connection: Connection) -> str | None:
+    """Return the first order of the example customer: the one that came with the shop."""
+    return connection.execute(_theirs(shop).order_by(orders.c.id).limit(1)).scalar()
+
+
+def _theirs(shop: Shop) -> Select[str]:
+    return select(orders.c.id).filter_by(tenant=shop.tenant, customer_id=EXAMPLE_CUSTOMER_ID)
 
 
 def is_empty(shop: Shop, connection: Connection) -> bool:

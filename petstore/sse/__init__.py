@@ -9,6 +9,7 @@ from petstore.sse.cursor import MAX_LENGTH as MAX_LENGTH
 from petstore.sse.cursor import Gap as Gap
 from petstore.sse.cursor import Opening as Opening
 from petstore.sse.cursor import Requested as Requested
+from petstore.sse.cursor import not_ahead as not_ahead
 from petstore.sse.cursor import open_at as open_at
 from petstore.sse.cursor import read_id as read_id
 from petstore.sse.cursor import read_since as read_since
@@ -17,6 +18,7 @@ from petstore.sse.decoder import Received as Received
 from petstore.sse.error import Error as Error
 from petstore.sse.error import InvalidCursor as InvalidCursor
 from petstore.sse.error import LogUnavailable as LogUnavailable
+from petstore.sse.error import Overtaken as Overtaken
 from petstore.sse.event import COMPLETE as COMPLETE
 from petstore.sse.event import DEFAULT_TYPE as DEFAULT_TYPE
 from petstore.sse.event import ENDINGS as ENDINGS

@@ -113,11 +113,18 @@ def open_at(
     extents = log.extents(topics)
     if request.id is None or (request.held and not log.origin() <= request.id <= log.head()):
         return Opening(otherwise, _gaps(request, extents), False, _over(extents, otherwise))
-    # What the ring still has is not lost, whatever the log has removed by now: the client will get it.
-    reached = ring is not None and request.id >= ring.floor
-    cut = {topic: extent for topic, extent in extents.items() if extent.trimmed_id > request.id and not reached}
-    over = _over(extents, request.id)
-    return Opening(request.id, _gaps(request, cut), len(over) == len(extents), over)
+    cursor = request.id if request.held else not_ahead(log, request.id)
+    # What the ring still has is not lost, whatever the log has removed by now: the client will get it. One that has not begun to
+    # follow the log has nothing.
+    reached = ring is not None and 0 < ring.floor <= cursor
+    cut = {topic: extent for topic, extent in extents.items() if extent.trimmed_id > cursor and not reached}
+    over = _over(extents, cursor)
+    return Opening(cursor, _gaps(request, cut), len(over) == len(extents), over)
+
+
+def not_ahead(log: EventLog, moment: int) -> int:
+    """Return the cursor of who wants what comes from `moment` on: when a clock was set back, new ids may be below that."""
+    return min(moment, log.head())
 
 
 def _over_by_ring(ring: Ring, topics: Collection[str], request: Requested) -> frozenset[str] | None:

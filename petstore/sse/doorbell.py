@@ -53,7 +53,7 @@ class Doorbell:
         own, self._rung = self._rung, False
         others = bell is not None and _empty(bell)
         self.only_own = own and not others
-        if (self._missing or not (own or others)) and not (self._directory / self._name).exists():
+        if (self._missing or not (own or others)) and not os.path.exists(self._directory / self._name):
             # Somebody cleaned up: nobody else could ring this bell ever again. The next wait hangs up a new one.
             self.close()
         return own or others

@@ -42,3 +42,10 @@ class LogUnavailable(Error):
         super().__init__(f"the event log did not answer: {cause}")
         self.cause = cause
         self.retry_after_s = retry_after_s
+
+
+class Overtaken(LogUnavailable):
+    """Retention has removed events that were still to be taken: what follows them has a gap before it, which is yet to be told."""
+
+    def __init__(self) -> None:
+        super().__init__("retention was faster")

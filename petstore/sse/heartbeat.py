@@ -12,6 +12,7 @@ Must not write to the socket: it calls back into the stream, which writes.
 import contextlib
 import select
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -43,7 +44,7 @@ _HALF_CLOSED = getattr(select, "POLLRDHUP", 0)
 class Heartbeat:
     """Calls `beat` whenever nothing was sent for `interval_s` seconds, and `left` when the client has closed or vanished.
 
-    `beat` returns whether the heartbeat is sent already, `last_sent` the loop's time of the last write. Without a socket that is
+    `beat` returns whether the heartbeat is sent already, `last_sent` the monotonic time of the last write. Without a socket that is
     ours to watch, only the beats are kept, and the write of a beat finds out who left.
     """
 
@@ -89,7 +90,7 @@ class Heartbeat:
         self._greenlet: greenlet | None = None
         if self._watcher is not None:
             self._watcher.start(self._on_readable)
-        self._look_again(self._loop.now() + interval_s, EARLY * interval_s)
+        self._look_again(time.monotonic() + interval_s, EARLY * interval_s)
 
     def stop(self) -> None:
         """End it. The watchers at once: by the next turn of the loop the socket's number may belong to another one."""
@@ -112,12 +113,12 @@ class Heartbeat:
             look = hub.switch()
 
     def _look_again(self, at: float, early_s: float = 0.0, *, on_its_way: bool = False) -> None:
-        self._due = min(at, self._loop.now() + UNREAD_S) if self._unread else at
+        self._due = min(at, time.monotonic() + UNREAD_S) if self._unread else at
         self._on_its_way = on_its_way
         self._slot = self._wheel.add(self, self._due, early_s)
 
     def _on_time(self) -> None:
-        now, patience_s = self._loop.now(), PATIENCE * self._interval_s
+        now, patience_s = time.monotonic(), PATIENCE * self._interval_s
         # The wheel may call us early, and a beat that will be due is. All else counts from the moment that it is.
         silence_s = max(now, self._due) - self._last_sent()
         beats = silence_s >= self._interval_s - 0.001
@@ -134,7 +135,7 @@ class Heartbeat:
             self._rest(rest_at)
 
     def _on_beat_sent(self) -> None:
-        now, due = self._loop.now(), self._last_sent() + self._interval_s
+        now, due = time.monotonic(), self._last_sent() + self._interval_s
         self._acknowledgements.missing_s(now)
         # One that can't leave yet, as its client takes nothing, stays asked for: to ask again and again would keep us busy.
         self._rest(due if due > now else now + self._interval_s)
@@ -164,7 +165,7 @@ class Heartbeat:
         self._stop_watching()
         self._unread = True
         self._look_no_more()
-        self._look_again(self._loop.now() + self._interval_s, EARLY * self._interval_s)
+        self._look_again(time.monotonic() + self._interval_s, EARLY * self._interval_s)
 
     def _leave(self) -> None:
         self._look_no_more()

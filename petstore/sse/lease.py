@@ -41,7 +41,10 @@ _NEW = upsert(leases)
 _TAKE = _NEW.on_conflict_do_update(
     index_elements=["name"],
     set_={"holder": _NEW.excluded.holder, "expires_at": _NEW.excluded.expires_at},
-    where=(leases.c.holder == _NEW.excluded.holder) | (leases.c.expires_at < bindparam("moment")),
+    # One that ends later than ours would is of a clock that was wrong: it would be waited for until then.
+    where=(leases.c.holder == _NEW.excluded.holder)
+    | (leases.c.expires_at < bindparam("moment"))
+    | (leases.c.expires_at > _NEW.excluded.expires_at),
 )
 
 logger = logging.getLogger(__name__)
@@ -74,7 +77,8 @@ class Lease:
 
     def _left_of_another(self, connection: Connection) -> float:
         expires_at = connection.execute(_OF_ANOTHER, {"lease": self._name, "own": self._holder}).scalar()
-        return 0.0 if expires_at is None else max(0.0, expires_at / 1e6 - time.time())
+        left_s = 0.0 if expires_at is None else expires_at / 1e6 - time.time()
+        return left_s if 0 < left_s <= LEASE_S else 0.0
 
     def _take(self, transaction: Transaction) -> bool:
         # The time is looked at under the lock: a write may have waited for longer than the lease lasts.

@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Observer(Protocol):
-    """Told of what happens to streams. Causes of an end: complete, left, stuck, drained, failed."""
+    """Told of what happens to streams. Causes of an end: complete, left, stuck, behind, drained, failed."""
 
     def opened(self, topics: Sequence[str], holders: Sequence[str], replays: bool, gaps: int) -> None:
         """A stream of `topics` began; `replays` when it began in the past, `gaps` topics of it with a gap."""

@@ -95,17 +95,18 @@ class Outlet:
         return 0.0
 
 
-def find_outlet(connection: Any, chunked: bool, caller: FrameType | None, patience_s: Callable[[], float]) -> Outlet | None:
+def find_outlet(connection: Any, caller: FrameType | None, patience_s: Callable[[], float]) -> Outlet | None:
     """Return the outlet of a stream whose body `caller` begins to iterate, or None where the socket isn't ours to write to.
 
-    `chunked` says that the response is HTTP/1.1 and chunked. A socket that isn't ours but can be seen is watched over by the
+    A socket that isn't ours but can be seen is watched over by the
     kernel, which ends it when nothing of what the server writes is taken for too long.
     """
     if caller is None or not hasattr(connection, "_sock"):
         return None
     # A middleware that changes the body iterates it in gunicorn's place, and must then see every byte; and so must HTTP/2.
     if caller.f_code.co_name == "handle_request" and caller.f_globals.get("__name__") == "gunicorn.workers.base_async":
-        return Outlet(connection, chunked, patience_s)
+        # As gunicorn has told the client, which is its own business: HTTP/1.2 is chunked, and under uwsgi nothing is.
+        return Outlet(connection, caller.f_locals["resp"].chunked, patience_s)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         with contextlib.suppress(OSError):
             connection._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(patience_s() * 1000))

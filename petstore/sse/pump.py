@@ -13,10 +13,10 @@ Must not know what an event is about.
 """
 
 import logging
+import time
 from collections.abc import Iterable
 
 import gevent
-from gevent.hub import get_hub
 
 from petstore.sse.broadcast import MOST, Broadcast
 from petstore.sse.event import Event
@@ -98,7 +98,7 @@ class Pump:
         if not frames:
             group.due.clear()
             return
-        group.sent_at = get_hub().loop.now()
+        group.sent_at = time.monotonic()
         sent = self._send(group, chunk(b"".join(frames)), last_id, len(frames))
         if sent:
             self._observer.delivered(sent * len(frames), last_id)

@@ -67,6 +67,9 @@ trims = Table(
 )
 """For each topic that retention has cut: the newest id that it removed."""
 
+FORGET = 500
+"""Topics forgotten by one statement."""
+
 # What every event and every stream asks is run by the driver itself: SQLAlchemy takes four times as long to run a statement as
 # SQLite does, and ten changes a second find every cache cold.
 _PAGE = "SELECT id, topic, type, data FROM events WHERE id > :after ORDER BY id LIMIT :limit"
@@ -149,8 +152,12 @@ class SqlEventLog:
         return self._database.write(lambda connection: _trim(connection, before, limit))
 
     def forget(self, transaction: Transaction, topics: Collection[str]) -> None:
-        for table in (events, trims):
-            transaction.connection.execute(delete(table).where(table.c.topic.in_(list(topics))))
+        # A statement takes a limited number of them, and a tenant may have had more orders than that.
+        names = list(topics)
+        for start in range(0, len(names), FORGET):
+            for table in (events, trims):
+                some = delete(table).where(table.c.topic.in_(names[start : start + FORGET]))
+                transaction.connection.execute(some)
 
     def close(self) -> None:
         self._doorbell.close()

@@ -22,11 +22,10 @@ from functools import partial
 from typing import Any
 
 import gevent
-from gevent.hub import get_hub
 
 from petstore.sse.admission import Admission
 from petstore.sse.cursor import Gap, Opening
-from petstore.sse.error import LogUnavailable
+from petstore.sse.error import LogUnavailable, Overtaken
 from petstore.sse.event import Event, Form, encode_comment, encode_control, encode_start
 from petstore.sse.feed import Feed
 from petstore.sse.heartbeat import Heartbeat
@@ -53,7 +52,7 @@ logger = logging.getLogger(__name__)
 class Stream:
     """An iterable of chunks, each made of whole lines.
 
-    `connection` is the client's socket, where the server shows it, and `chunked` whether the response is HTTP/1.1 and chunked.
+    `connection` is the client's socket, where the server shows it.
     `snapshot` returns the URL whose body restores the state of a topic; it's called here and now, while the request is at hand.
     """
 
@@ -62,7 +61,6 @@ class Stream:
         "_beat_due",
         "_body",
         "_cause",
-        "_chunked",
         "_connection",
         "_cursor",
         "_feed",
@@ -90,7 +88,6 @@ class Stream:
         opening: Opening,
         snapshot: Callable[[str], str],
         connection: Any = None,
-        chunked: bool = False,
         holders: Sequence[str] = (),
     ) -> None:
         self._feed = feed
@@ -102,7 +99,6 @@ class Stream:
         self._first = b"".join([encode_start(terms.retry_ms, "open", selection.form), *gaps])
         self._running = set(selection.topics) - opening.over
         self._connection = connection
-        self._chunked = chunked
         self._holders = holders
         self._gaps = len(gaps)
         self._cause = "left"
@@ -115,9 +111,7 @@ class Stream:
         self._body: Iterator[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
-        self._outlet = find_outlet(
-            self._connection, self._chunked, sys._getframe(1), partial(self._feed.patience_s, self._terms.stuck_s)
-        )
+        self._outlet = find_outlet(self._connection, sys._getframe(1), partial(self._feed.patience_s, self._terms.stuck_s))
         self._body = self._run()
         return self._body
 
@@ -201,12 +195,11 @@ class Stream:
                 return None
             self._write_rest(subscription)
             if self._feed.draining:
-                self._running.clear()
-                self._cause = "drained"
-                if self._outlet is not None:
-                    self._outlet.hang_up()
-                return goodbye(self._terms, "draining", self._selection.form)
-            events = self._take(subscription)
+                return self._break_off("draining", "drained")
+            try:
+                events = self._take(subscription)
+            except Overtaken:
+                return self._break_off("behind", "behind")  # Who comes back with its cursor is told the gap.
             if events:
                 if replaying:
                     gevent.sleep(0)  # A long replay takes turns with everybody else.
@@ -224,10 +217,20 @@ class Stream:
     def _take(self, subscription: Subscription) -> list[Event] | None:
         try:
             return subscription.take()
+        except Overtaken:
+            raise
         except LogUnavailable as error:
             # The stream stays open, its heartbeats go on, and it catches up from its cursor when the log is back.
             logger.warning("a stream of %s waits: %s", ", ".join(self._selection.topics), error)
             return None
+
+    def _break_off(self, reason: str, cause: str) -> bytes:
+        """Return the last words of a stream that its client has to begin anew."""
+        self._running.clear()
+        self._cause = cause
+        if self._outlet is not None:
+            self._outlet.hang_up()
+        return goodbye(self._terms, reason, self._selection.form)
 
     def _frame(self, events: list[Event]) -> bytes:
         frames = self._selection.frames(events)
@@ -262,7 +265,7 @@ class Stream:
 
     def _note_sent(self) -> None:
         self._beat_due = False
-        self._last_sent = get_hub().loop.now()
+        self._last_sent = time.monotonic()
 
     def _sent_at(self) -> float:
         subscription = self._subscription

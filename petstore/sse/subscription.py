@@ -12,9 +12,10 @@ speed.
 Must not know what an event is about.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
+from petstore.sse.error import Overtaken
 from petstore.sse.event import Event
 from petstore.sse.event_log import EventLog
 from petstore.sse.outlet import Outlet
@@ -43,7 +44,7 @@ class Group:
     have had every pass are settled: they stand at `last_id`, the newest event that was passed on, which is not noted in each. A
     newcomer has parked since the last pass, and stands where its own cursor says. `due` are, while a pass is under way, the
     settled ones to which it has not come yet: they stand at `before_id`. `passed` and `before_passed` count the events that went
-    to whoever is settled. `sent_at` is the loop's time of the last pass.
+    to whoever is settled. `sent_at` is the monotonic time of the last pass.
     """
 
     __slots__ = ("awake", "before_id", "before_passed", "due", "last_id", "newcomers", "parked", "passed", "selection", "sent_at")
@@ -95,11 +96,12 @@ class Group:
 class Subscription:
     """A cursor into the topics of its group; `wake` is called when there may be something to take or to write."""
 
-    __slots__ = ("_base", "_cursor", "_outlet", "_source", "group", "rest", "sent", "wake")
+    __slots__ = ("_base", "_began", "_cursor", "_outlet", "_source", "_told", "group", "rest", "sent", "wake")
 
     def __init__(self, source: Source, group: Group, cursor: int, wake: Callable[[], object]) -> None:
         self._source = source
-        self._cursor = cursor
+        self._cursor = self._began = cursor
+        self._told = 0
         self._outlet: Outlet | None = None
         self._base = 0
         self.group = group
@@ -128,7 +130,7 @@ class Subscription:
     def take(self) -> list[Event]:
         """Return the next events after the cursor, at most a page of them, and move the cursor past them.
 
-        An empty list means that there is nothing now. Raises LogUnavailable.
+        An empty list means that there is nothing now. Raises LogUnavailable, and Overtaken once.
         """
         source, topics = self._source, self.group.selection.topics
         while True:
@@ -137,7 +139,7 @@ class Subscription:
             events = source.ring.after(topics, self._cursor, PAGE)
             from_log = events is None
             if events is None:
-                events = source.log.read(topics, self._cursor, PAGE)
+                events = self._read(source.log, topics)
             if events:
                 taken = page(events)
                 self._cursor = taken[-1].id
@@ -160,7 +162,22 @@ class Subscription:
 
     def go_back(self, cursor: int) -> None:
         """Take what follows `cursor` once more. The subscription must not be parked."""
-        self._cursor = min(self._cursor, cursor)
+        self._cursor = self._began = min(self._cursor, cursor)
+
+    def _read(self, log: EventLog, topics: Collection[str]) -> list[Event]:
+        """Read on in the log, where retention may have come between the cursor and what it still has. Raises Overtaken."""
+        cursor = self._cursor
+        if cursor == self._began:
+            # What is missing here the client was told when it began.
+            self._told = log.trimmed()
+            return log.read(topics, cursor, PAGE)
+        events, trimmed_id = log.read(topics, cursor, PAGE), log.trimmed()
+        known = max(cursor, self._told)
+        if trimmed_id > known:
+            self._told = trimmed_id
+            if any(extent.trimmed_id > known for extent in log.extents(topics).values()):
+                raise Overtaken
+        return events
 
     def park(self, outlet: Outlet | None) -> None:
         """Leave the socket to others, if it's ours at all, right after `take` came back empty.

@@ -32,7 +32,7 @@ class Terms:
 
 
 def goodbye(terms: Terms, reason: str, form: Form = PLAIN) -> bytes:
-    """Return the end of a stream that the server can't serve now: when to come back, jittered, and why (`full`, `draining`).
+    """Return the end of a stream that the server can't serve now: when to come back, jittered, and why (`full`, `draining` ...).
 
     A browser's EventSource gives up for good on any status but 200, so this is how one is refused.
     """

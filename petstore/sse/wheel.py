@@ -7,6 +7,7 @@ nearly together are called together, but not too many at once: then some are cal
 Must not know what is looked at.
 """
 
+import time
 from heapq import heappop, heappush
 from math import ceil
 from typing import Any, Protocol
@@ -29,7 +30,11 @@ class Looking(Protocol):
 
 
 class Wheel:
-    """The looks that are due on one loop. Made by `wheel`; only its own thread may touch it."""
+    """The looks that are due on one loop. Made by `wheel`; only its own thread may touch it.
+
+    Its clock is `time.monotonic`. The loop's own follows the wall's: set back by an hour, that would put off every heartbeat
+    by as much.
+    """
 
     def __init__(self, loop: Any) -> None:
         self._loop = loop
@@ -41,11 +46,11 @@ class Wheel:
         self._timer: Any = None
 
     def add(self, one: Looking, at: float, early_s: float) -> int:
-        """Have `one` look at `at`, by the loop's clock. Returns the slot, to `remove` it from.
+        """Have `one` look at `at`, by the monotonic clock. Returns the slot, to `remove` it from.
 
         A moment later, by SLOT_S at the most; or earlier by up to `early_s`, where others have taken that moment's places.
         """
-        now = self._loop.now()
+        now = time.monotonic()
         first = int(now / SLOT_S) + 1
         slot = latest = max(first, ceil(at / SLOT_S))
         earliest = max(first, ceil((at - early_s) / SLOT_S))
@@ -80,13 +85,14 @@ class Wheel:
         if self._timer is not None:
             self._timer.stop()
         self._next = slot
-        self._timer = self._loop.timer(max(0.0, slot * SLOT_S - self._loop.now()))
-        self._timer.start(self._turn)
+        self._timer = self._loop.timer(max(0.0, slot * SLOT_S - time.monotonic()))
+        # Counted from now: the loop may have looked at the clock before a whole slot's heartbeats were sent.
+        self._timer.start(self._turn, update=True)
 
     def _turn(self) -> None:
         self._timer = None
         # A timer may be called a trifle before its time: a millisecond is none.
-        now = int(self._loop.now() / SLOT_S + 0.05)
+        now = int(time.monotonic() / SLOT_S + 0.05)
         try:
             # Whoever looks may remove others.
             while self._order and (slot := self._order[0]) <= now:

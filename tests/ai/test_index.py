@@ -12,9 +12,22 @@ from sqlalchemy import text
 from petstore.ai import PetIndex
 from petstore.ai import index as index_module
 from petstore.ai.features import vectors
-from petstore.shop import Change, Kind, Offer, PetStatus, Shop, Size, Species, all_pets, change_inventory, new_id, newest_offers
+from petstore.shop import (
+    LAST_ID,
+    Change,
+    Kind,
+    Offer,
+    PetStatus,
+    Shop,
+    Size,
+    Species,
+    all_pets,
+    change_inventory,
+    new_id,
+    newest_offers,
+)
 from petstore.shop.catalogue import read_catalogue
-from petstore.sse import EventLog, Feed, LogUnavailable
+from petstore.sse import Event, EventLog, Feed, LogUnavailable, Overtaken, Subscription
 from tests.ai.people import add_customer
 
 BUDDY = read_catalogue().pets[0].id
@@ -231,3 +244,33 @@ def test_who_stops_it_does_not_wait_until_all_is_read(log: EventLog, feed: Feed,
     assert len(index.contents.table) == 0
     with pytest.raises(LogUnavailable):
         index.catch_up(0)
+
+
+def test_an_index_that_retention_has_overtaken_reads_all_anew(log: EventLog, index: PetIndex, monkeypatch: pytest.MonkeyPatch):
+    index.build()
+
+    def overtake() -> list[Event]:
+        monkeypatch.undo()
+        raise Overtaken
+
+    monkeypatch.setattr(Subscription, "take", lambda _: overtake())
+    sell_out(log)
+    with pytest.raises(LogUnavailable):
+        index.catch_up(log.head())
+    assert not index.built
+    index.catch_up(log.head())
+    assert_fresh(index, log)
+
+
+def test_a_change_of_what_is_there_takes_no_new_room(log: EventLog, index: PetIndex):
+    index.build()
+    table = index.contents.table
+    columns = table._columns
+    table.put(*_offers(log), log.head())
+    assert table._columns is columns
+    assert len(columns.stock) >= len(table) * 9 // 8
+
+
+def _offers(log: EventLog) -> tuple[list[Offer], Any]:
+    offers = log.query(lambda connection: newest_offers(Shop(log), connection, LAST_ID, 1000))
+    return offers, vectors([offer.kind for offer in offers], [offer.price_cents for offer in offers])

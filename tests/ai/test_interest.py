@@ -73,3 +73,11 @@ def test_pairs_are_taken_until_there_is_no_room(monkeypatch: pytest.MonkeyPatch)
     assert read == ["liked", "liked", "bought", "bought"]
     customers, places = pairs.arrays("liked")
     assert (customers.tolist(), places.tolist()) == ([0, 1], [0, 1])
+
+
+def test_the_values_of_many_groups_are_those_of_each():
+    interest = make(bought="1a 1b 3c 3d 3e 4a 6h")
+    groups = interest._bought_by
+    for some in ([], [0], [2, 0], [0, 1, 2, 3, 3]):
+        of_each = [value for group in some for value in groups.of(group).tolist()]
+        assert groups.of_all(np.array(some, np.int32)).tolist() == of_each

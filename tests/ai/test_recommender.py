@@ -5,9 +5,11 @@ import itertools
 import re
 from datetime import UTC, datetime
 
+import pytest
 from sqlalchemy import text
 
-from petstore.ai import EmbeddedRecommender, PetIndex, Recommendation
+from petstore.ai import EmbeddedRecommender, PetIndex, Recommendation, embedded_recommender
+from petstore.ai.taste import MOST_ANCHORS
 from petstore.shop import (
     Change,
     Customer,
@@ -205,3 +207,25 @@ def test_a_customer_may_like_and_own_what_the_index_does_not_know_yet(
     picks = list(recommender.recommend(Shop(log), customer, made, 10))
     assert len(picks) == 8
     assert picks[0].score < 0.8
+
+
+def test_of_a_customer_who_likes_many_the_newest_count(log: EventLog, recommender: EmbeddedRecommender):
+    pets = all_pets(Shop(log))
+    dogs = [pet for pet in pets if pet.species is Species.DOG][:MOST_ANCHORS]
+    cat = next(pet for pet in pets if pet.species is Species.CAT)
+    customer = add_customer(log, liked=[*(dog.id for dog in dogs), cat.id])
+    picks = list(recommender.recommend(Shop(log), customer, [], 30))
+    assert any(f"Similar to {cat.name}" in pick.reason for pick in picks)
+    assert not any(f"Similar to {dogs[0].name}" in pick.reason for pick in picks), "the oldest one"
+
+
+def test_a_shop_is_quick_once_it_was_read_and_as_long_as_it_is_small(
+    log: EventLog, index: PetIndex, recommender: EmbeddedRecommender, monkeypatch: pytest.MonkeyPatch
+):
+    assert not recommender.is_quick(Shop(log)), "to read it takes longer"
+    index.build()
+    assert recommender.is_quick(Shop(log))
+    for bound in ("QUICK", "QUICK_PAIRS"):
+        with monkeypatch.context() as patch:
+            patch.setattr(embedded_recommender, bound, 3)
+            assert not recommender.is_quick(Shop(log))

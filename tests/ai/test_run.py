@@ -1,10 +1,16 @@
 """What a run says of itself, whoever recommends: when it began and how long it took."""
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from petstore.ai import EMBEDDED, Recommendation, Recommending, RunKind, Runs
-from petstore.shop import Customer, Shop
+import pytest
+from sqlalchemy import select
+
+from petstore.ai import EMBEDDED, MODEL, Recommendation, Recommending, Run, RunKind, Runs, RunStatus, production, reading
+from petstore.ai.error import EngineFailed
+from petstore.ai.run import runs as runs_table
+from petstore.shop import Customer, CustomerNotFound, Shop
 from petstore.sse import EventLog, Feed
 from tests.ai.conftest import Count
 
@@ -57,3 +63,75 @@ def test_a_run_begins_before_its_first_pick_is_made_and_takes_as_long_as_all_of_
         assert complete["total"] == limit
         assert (limit + 1) * STEP_US <= complete["processingTime"] * 1000 + 999 <= events[-1].id + 999 - run.created_at
         assert all(event.id > run.created_at for event in events)
+
+
+class Unready(Slow):
+    """One that waits until its shop has been read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ready = threading.Event()
+
+    def recommend(
+        self, shop: Shop, customer: Customer | str, made: Sequence[Recommendation], limit: int
+    ) -> Iterator[Recommendation]:
+        self.ready.wait(20)
+        return super().recommend(shop, customer, made, limit)
+
+
+class Refusing:
+    """A model that says no."""
+
+    def rank(self, *arguments: object) -> Iterator[Recommendation]:
+        raise EngineFailed(MODEL, "no")
+
+
+class Late(Unready):
+    """One whose look at the customer takes a while, and finds none."""
+
+    def recommend(
+        self, shop: Shop, customer: Customer | str, made: Sequence[Recommendation], limit: int
+    ) -> Iterator[Recommendation]:
+        self.ready.wait(20)
+        raise CustomerNotFound(str(customer))
+
+
+def test_who_does_not_exist_is_not_found_however_long_that_takes_to_find_out(
+    log: EventLog, feed: Feed, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(reading, "TICK_S", 0.02)
+    monkeypatch.setattr(production, "PROGRESS_S", 0.0)
+    recommender = Late()
+    runs = Runs(log, feed, {RunKind.RECOMMENDATIONS: Recommending(log, recommender)}, EMBEDDED, Count(), 60)
+    with pytest.raises(CustomerNotFound):
+        runs.start(Shop(log), RunKind.RECOMMENDATIONS, {"limit": 3}, "nobody")
+    recommender.ready.set()
+    assert not log.query(lambda connection: connection.execute(select(runs_table.c.id)).all())
+
+
+def test_a_run_whose_shop_is_still_being_read_keeps_its_lease(log: EventLog, feed: Feed, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reading, "TICK_S", 0.02)
+    for engine in (EMBEDDED, MODEL):
+        recommender = Unready()
+        generates = {RunKind.RECOMMENDATIONS: Recommending(log, recommender, Refusing(), 5.0)}
+        runs = Runs(log, feed, generates, engine, Count(), 60)
+        run = runs.start(Shop(log), RunKind.RECOMMENDATIONS, {"limit": 3}, "user-456")
+        assert run.status is RunStatus.RUNNING
+        for _ in range(3):
+            before = until = lease_of(log, run)
+            while until == before:
+                work()
+                until = lease_of(log, run)
+            assert until > before
+        recommender.ready.set()
+        while not (events := log.read([run.topic], 0, 10)) or not events[-1].ends:
+            work()
+        assert [event.type for event in events if event.type != "progress"] == ["recommendation"] * 3 + ["complete"]
+        while runs.is_busy():
+            work()
+
+
+def lease_of(log: EventLog, run: Run) -> int:
+    query = select(runs_table.c.expires_at).filter_by(id=run.id)
+    expires_at: int = log.query(lambda connection: connection.execute(query).scalar_one())
+    return expires_at

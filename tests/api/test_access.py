@@ -533,3 +533,22 @@ class TestTenants:
         assert stream(client, url) == 200
         for wrong in (url.replace(TENANT, NOBODY), url.replace(f"tenantId={TENANT}", "x=1")):
             assert_problem(client.get(wrong), 401, "invalid_token")
+
+
+class TestATokenThatIsNotGood:
+    @pytest.mark.parametrize(
+        ("path", "body"),
+        [
+            ("/v1/orders", {"petId": BUDDY}),
+            ("/v1/runs", {"kind": "CHAT", "messages": [{"role": "user", "content": "hello"}]}),
+            ("/v1/runs", {"kind": "RECOMMENDATIONS", "userId": CUSTOMER}),
+            ("/v1/chat/completions", {"messages": [{"role": "user", "content": "hello"}]}),
+        ],
+    )
+    def test_is_refused_before_anything_is_made(self, make_app: Callable[..., Flask], path: str, body: dict[str, Any]):
+        app = make_app(demo=True)
+        log = app.extensions["petstore"].log
+        before = log.head()
+        for client in (app.test_client(), signed_in(app, CUSTOMER)):
+            assert_problem(client.post(f"{path}?token=x", json=body), 401, "invalid_token")
+        assert log.head() == before

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from petstore.shop import Change, Shop, change_inventory
+from petstore.shop import Change, Profile, Shop, change_inventory, register_customer, remove_customer
 from petstore.sse import EventLog
 from tests.api.conftest import STAFF, signed_in
 
@@ -48,6 +48,16 @@ def test_what_the_client_has_is_not_sent_again_until_it_changes(staff: FlaskClie
     changed = staff.get(path, headers={"If-None-Match": tag})
     assert changed.status_code == 200
     assert changed.headers["ETag"] not in (tag, None)
+
+
+def test_an_order_whose_customer_has_left_is_another_version(app: Flask, staff: FlaskClient, log: EventLog):
+    customer = register_customer(Shop(log), Profile(username="ada.l", email="ada@example.com"), "none").id
+    theirs = signed_in(app, customer).post("/v1/orders", json={"petId": BUDDY}).get_json()
+    order = f"/v1/orders/{theirs['id']}"
+    tag = version(staff, order)
+    remove_customer(Shop(log), customer)
+    changed = staff.get(order, headers={"If-None-Match": tag})
+    assert (changed.status_code, changed.get_json()["userId"]) == (200, None)
 
 
 def test_an_order_has_a_version_for_every_step_of_its_life(staff: FlaskClient, order: str, log: EventLog):

@@ -77,6 +77,7 @@ def test_a_preflight_is_told_what_may_be_sent(make_app: Callable[..., Flask], pa
         "If-None-Match",
         "Last-Event-ID",
         "X-Tenant-ID",
+        "*",
     }
     assert response.headers["Access-Control-Max-Age"] == "600"
     assert "Access-Control-Allow-Credentials" not in response.headers

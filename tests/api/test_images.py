@@ -1,5 +1,7 @@
 """Photos: staff send them, everybody sees them, and what isn't one is not taken, whatever it says of itself."""
 
+import errno
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -120,6 +122,21 @@ def test_a_photo_over_five_mebibytes_is_too_large(staff: FlaskClient, tmp_path: 
     before = state()
     padding = bytes(size - len(jpeg()))
     assert send(staff, jpeg()[:-2] + padding + b"\xff\xd9").status_code == 413
+    assert (state(), files(tmp_path)) == (before, [])
+
+
+def test_a_disk_that_is_full_is_told_and_nothing_is_left(
+    staff: FlaskClient, tmp_path: Path, state: State, monkeypatch: pytest.MonkeyPatch
+):
+    before = state()
+    full, opened = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), os.fdopen
+
+    def fill(descriptor: int, mode: str) -> Any:
+        opened(descriptor, mode).close()
+        raise full
+
+    monkeypatch.setattr("os.fdopen", fill)
+    assert send(staff, png()).status_code == 503
     assert (state(), files(tmp_path)) == (before, [])
 
 

@@ -66,6 +66,14 @@ def test_a_browser_s_preflight_is_never_refused_so_that_its_page_can_read_what_i
     assert client.options("/v1/pets", headers=preflight).status_code == 200
 
 
+def test_who_comes_back_when_it_was_told_to_is_not_refused_again(limited: Limited, clock: Clock):
+    client = limited(rate_limit=1)
+    assert client.get("/v1/pets").status_code == 200
+    clock.now = NOW + 17.6
+    clock.now += int(client.get("/v1/pets").headers["Retry-After"])
+    assert client.get("/v1/pets").status_code == 200
+
+
 def test_whoever_asks_too_often_is_told_when_to_come_back_and_nothing_is_done(limited: Limited):
     client = limited(rate_limit=3)
     for _ in range(3):

@@ -8,7 +8,7 @@ from flask import Flask
 from petstore.ai import EMBEDDED, Run, RunKind, RunStatus
 from petstore.api.recommendations import _find_run
 from petstore.api.services import Services
-from petstore.sse import read_since
+from petstore.sse import Draft, read_since
 from tests.api.conftest import signed_in
 
 CUSTOMER = "user-456"
@@ -18,6 +18,7 @@ CUSTOMER = "user-456"
 def test_from_a_moment_on_a_run_that_goes_on_tells_what_came_since(
     app: Flask, parts: Services, monkeypatch: pytest.MonkeyPatch, since: str, kept: int
 ):
+    parts.log.write(lambda transaction: transaction.append([Draft("tests", "news", {})]))  # The log goes on, too.
     now = datetime.now(UTC)
     begun = int((now - timedelta(seconds=10)).timestamp() * 1e6)
     going_on = (EMBEDDED, RunStatus.RUNNING, 0, 60_000_000, begun + 120_000_000, begun)

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from petstore.api.bearer import Scope
+from petstore.shop import Change, Shop, all_pets, change_inventory, get_customer, like_pet
 from petstore.sse import Decoder, EventLog, Received
 from tests.ai.model_server import Cut, ModelServer, Raw, Refusal, Script, Silence, picks, say
 from tests.api.conftest import CUSTOMER, STAFF, authorization, signed_in
@@ -325,6 +326,54 @@ def test_a_deleted_run_says_why_it_ends_and_its_call_is_cut(make_app: Callable[.
         assert json.loads(end.data)["status"] == "stopped"
         assert json.loads(end.data)["reason"] == "it was deleted"
         assert client.get(run["links"]["self"]).get_json()["status"] == "STOPPED"
+
+
+def test_an_answer_that_was_stopped_is_no_answer_and_asked_for_again_it_is_made_anew(make_app: Callable[..., Flask]):
+    question = {"messages": CHAT["messages"], "stream": False}
+    with ModelServer(say("One moment", Silence())) as server, ThreadPoolExecutor(1) as pool:
+        app = make_app(llm_model="test", llm_base_url=server.url, llm_silence_s=30)
+        client = signed_in(app, CUSTOMER)
+        waiting = pool.submit(signed_in(app, CUSTOMER).post, "/v1/chat/completions", json=question, headers=KEY)
+        server.wait_for_calls(1)
+        client.delete(f"{RUNS}/{newest_run(app)}")
+        refused = waiting.result(20)
+        assert (refused.status_code, refused.mimetype) == (409, "application/problem+json")
+        assert "it was deleted" in refused.get_json()["detail"]
+        assert refused.headers["X-Should-Retry"] == "false", "OpenAI's clients would begin it anew by themselves"
+        server.script = say("Here I am.")
+        again = client.post("/v1/chat/completions", json=question, headers=KEY)
+        assert again.get_json()["choices"][0]["message"]["content"] == "Here I am."
+        assert "Idempotency-Replayed" not in again.headers
+
+
+def newest_run(app: Flask) -> str:
+    log: EventLog = app.extensions["petstore"].log
+    id: str = log.query(lambda connection: connection.execute(text("SELECT max(id) FROM runs")).scalar_one())
+    return id
+
+
+def test_a_model_is_told_of_the_newest_likes_and_what_it_picks_too_late_is_not_recommended(make_app: Callable[..., Flask]):
+    def rank(request: dict[str, Any]) -> Any:
+        asked = json.loads(request["messages"][1]["content"])
+        assert [pet["petId"] for pet in asked["customer"]["liked"]] == list(liked[-12:])
+        wanted.extend(pet["petId"] for pet in asked["candidates"][:3])
+        change_inventory(Shop(log), [Change(wanted[0], stock=0)])
+        return say(*picks(wanted))(request)
+
+    wanted: list[str] = []
+    with ModelServer(rank) as server:
+        app = make_app(llm_model="test", llm_base_url=server.url)
+        log = app.extensions["petstore"].log
+        client = signed_in(app, OTHER)
+        for pet in all_pets(Shop(log))[:20]:
+            like_pet(Shop(log), OTHER, pet.id)
+        liked = get_customer(Shop(log), OTHER).likes
+        assert len(liked) >= 20
+        events = [event for event in stream(client, start(client, RECOMMENDATIONS | {"userId": OTHER})) if event.type != "progress"]
+    shown = [json.loads(event.data)["petId"] for event in events[:-1]]
+    assert len(shown) == 10
+    assert shown[:2] == wanted[1:3]
+    assert wanted[0] not in shown
 
 
 def test_a_run_that_nobody_comes_for_stops_and_says_why(make_app: Callable[..., Flask]):

@@ -90,13 +90,18 @@ def test_a_stream_that_can_not_be_is_refused_before_it_starts(shop: Server, targ
         assert_problem(ask(shop, "GET", target, headers={"Accept": accept}), status)
 
 
-@pytest.mark.parametrize("accept", ["application/json", "text/html", "text/event-stream;q=0", "image/*, application/json"])
+@pytest.mark.parametrize(
+    "accept", ["application/json", "text/html", "text/event-stream;q=0", "text/event-stream;q=0, */*", "image/*, application/json"]
+)
 def test_an_accept_that_excludes_event_streams_is_not_acceptable(shop: Server, accept: str):
     for target in (INVENTORY, RECOMMENDATIONS, "/v1/stream?topics=inventory"):
         assert_problem(ask(shop, "GET", target, headers={"Accept": accept}), 406)
 
 
-@pytest.mark.parametrize("accept", ["*/*", "text/*", "text/event-stream", "application/json, text/event-stream;q=0.1", ""])
+@pytest.mark.parametrize(
+    "accept",
+    ["*/*", "text/*", "text/event-stream", "text/event-stream; charset=utf-8", "application/json, text/event-stream;q=0.1", ""],
+)
 def test_an_accept_that_includes_event_streams_gets_one(shop: Server, accept: str):
     with Exchange(shop.address, INVENTORY, {"Accept": accept}) as stream:
         assert stream.status == 200

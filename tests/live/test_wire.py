@@ -172,6 +172,14 @@ def test_a_client_of_http_1_0_gets_a_plain_body_that_ends_with_the_connection(sh
             assert len(frames(stream.body)) == len(stream.events)
 
 
+def test_a_client_of_a_later_http_1_gets_chunks_from_the_first_byte_to_the_last(shop: Server):
+    with Exchange(shop.address, INVENTORY, version="HTTP/1.2") as stream:
+        assert stream.header("Transfer-Encoding") == "chunked"
+        change(shop, stock=63)
+        stream.read_events(1)
+        assert len(frames(stream.body)) == 1
+
+
 def test_a_client_of_http_1_0_gets_live_events_and_heartbeats_too(shop: Server):
     with Exchange(shop.address, INVENTORY, version="HTTP/1.0") as stream:
         stream.read_until(lambda: b": heartbeat\n" in stream.body)

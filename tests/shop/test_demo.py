@@ -92,6 +92,13 @@ def test_the_example_is_paid_at_the_start_and_its_stream_replays_a_whole_life(lo
     assert demo_ids(Shop(log)).order_id == theirs.id
 
 
+def test_a_visitor_s_order_is_not_paid_by_a_worker_that_takes_over(log: EventLog):
+    demo(log).shop()
+    theirs = place_order(Shop(log), BUDDY, 1, "user-456")
+    demo(log).shop()
+    assert log.read([order_topic(theirs.id)], 0, 10) == []
+
+
 def test_an_example_that_was_paid_before_is_no_hindrance(log: EventLog):
     pay_order(Shop(log), demo_ids(Shop(log)).order_id, 0)
     demo(log).shop()

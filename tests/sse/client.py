@@ -9,6 +9,7 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -28,7 +29,7 @@ FIRST = b"retry: 2000\n: open\n"
 FROM_THE_START, FROM_NOW = Opening(0), Opening(None)
 
 SERVER = """
-def handle_request(stream, connection, yielded):
+def handle_request(stream, connection, yielded, resp=SimpleNamespace(chunked=True)):
     try:
         for item in stream:
             yielded.append(item)
@@ -40,11 +41,11 @@ def handle_request(stream, connection, yielded):
         stream.close()
 """
 
-# What matters is the name of the module that iterates.
+# What matters is the name of the module that iterates, and what it says of the response.
 PATHS: dict[str, Any] = {
-    "outlet": {"__name__": "gunicorn.workers.base_async", "chunk": chunk},
-    "outlet, one by one": {"__name__": "gunicorn.workers.base_async", "chunk": chunk},
-    "generator": {"__name__": "middleware", "chunk": chunk},
+    "outlet": {"__name__": "gunicorn.workers.base_async", "chunk": chunk, "SimpleNamespace": SimpleNamespace},
+    "outlet, one by one": {"__name__": "gunicorn.workers.base_async", "chunk": chunk, "SimpleNamespace": SimpleNamespace},
+    "generator": {"__name__": "middleware", "chunk": chunk, "SimpleNamespace": SimpleNamespace},
 }
 for module in PATHS.values():
     exec(SERVER, module)
@@ -253,7 +254,7 @@ def read(feed, admission, path) -> Iterator[Callable[..., Client]]:
         selection = Selection(topics or ("a",))
 
         def stream_on(server_end: socket.socket) -> Stream:
-            return Stream(feed, admission, kept, selection, opening, str, server_end, chunked=True)
+            return Stream(feed, admission, kept, selection, opening, str, server_end)
 
         clients.append(Client(path, stream_on, ends or connect()))
         return clients[-1]

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -28,7 +29,7 @@ __all__ = ["feed", "observer"]
 GUNICORN = {"__name__": "gunicorn.workers.base_async"}
 exec(
     """
-def handle_request(stream, write):
+def handle_request(stream, write, resp):
     try:
         for item in stream:
             write(item)
@@ -73,7 +74,7 @@ class Client:
         self.serving = gevent.spawn(self._serve, stream)
 
     def _serve(self, stream: Stream) -> None:
-        handle_request(stream, self._write)
+        handle_request(stream, self._write, SimpleNamespace(chunked=self._kind.chunked))
         self._server_end.close()
 
     def _write(self, item: bytes) -> None:
@@ -133,7 +134,7 @@ def read(kind, feed, certificate) -> Iterator[Callable[..., Client]]:
         if kind.secured:
             client_end, server_end = secure(client_end, server_end, certificate)
         kept = Terms(**{"heartbeat_s": 3600.0, **terms})
-        stream = Stream(feed, admission, kept, Selection(("a",)), opening, str, server_end, chunked=kind.chunked)
+        stream = Stream(feed, admission, kept, Selection(("a",)), opening, str, server_end)
         clients.append(Client(kind, stream, server_end, client_end))
         return clients[-1]
 

@@ -61,14 +61,14 @@ class TestWriting:
             last = time.monotonic()
         writing.get()
 
-    @pytest.mark.parametrize("changed", ["iterated by a middleware", "not chunked", "not a gevent socket"])
+    @pytest.mark.parametrize("changed", ["iterated by a middleware", "not by gunicorn", "not a gevent socket"])
     def test_where_the_socket_is_not_ours_every_byte_is_yielded(self, feed, admission, append, changed):
         append(n=1)
         append(type=COMPLETE)
         client_end, server_end = connect()
         connection: Any = {"not a gevent socket": object()}.get(changed, server_end)
         selection = Selection(("a",))
-        stream = Stream(feed, admission, Terms(), selection, Opening(0), str, connection, chunked=changed != "not chunked")
+        stream = Stream(feed, admission, Terms(), selection, Opening(0), str, connection)
         received = Decoder().feed(b"".join(stream if changed == "iterated by a middleware" else list(iter(stream))))
         assert len(received) == 2
         server_end.close()

@@ -315,6 +315,17 @@ class TestOpenAtByTheRing:
         log.trim(kept.id, 100)
         assert open_at(log, ["a"], read_id(str(held.id)), 0, ring) == Opening(held.id, (Gap("a", held.id, kept.id),))
 
+    def test_a_ring_that_has_not_begun_to_follow_hides_no_gap(self, log, append):
+        held, _, kept = append(), append(), append()
+        log.trim(kept.id, 100)
+        assert open_at(log, ["a"], read_id(str(held.id)), 0, Ring(0)) == Opening(held.id, (Gap("a", held.id, kept.id),))
+
+    def test_a_moment_ahead_of_the_log_is_its_head(self, ring, log, append):
+        newest = append()
+        asked = read_since("0s", datetime.now(UTC) + timedelta(hours=1))
+        for by in (ring, None):
+            assert open_at(log, ["a"], asked, None, by) == Opening(newest.id), "or what came before that moment would be left out"
+
     def test_the_log_is_asked_for_what_the_ring_has_not_heard_of_yet(self, ring, log, append):
         final = append(type=COMPLETE)
         assert open_at(log, ["a"], read_id(str(final.id)), 0, ring).ended

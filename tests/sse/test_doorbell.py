@@ -116,3 +116,12 @@ def test_many_rings_are_one(bell: Doorbell):
     assert bell.wait(PATIENCE_S)
     assert bell.only_own
     assert not bell.wait(0)
+
+
+def test_a_directory_that_can_not_be_looked_into_any_more_is_no_failure(bell: Doorbell, monkeypatch: pytest.MonkeyPatch):
+    def refuse(path: object, **options: object) -> None:
+        raise PermissionError(path)
+
+    monkeypatch.setattr("os.stat", refuse)
+    assert not bell.wait(0.01)
+    assert bell._socket is None, "the next wait tries to hang one up"

@@ -1,6 +1,7 @@
 """Heartbeats: each in time, not all at once, and who acknowledges nothing is noticed, whatever was sent meanwhile."""
 
 import socket
+import time
 from collections.abc import Iterator
 
 import gevent
@@ -24,20 +25,20 @@ class Beating:
         self.heartbeat = Heartbeat(INTERVAL_S, connection, lambda: self.last_sent, self.beat, self.leave)
 
     def beat(self) -> bool:
-        now: float = get_hub().loop.now()
+        now = time.monotonic()
         self.beats.append((now, now - self.last_sent))
         self.last_sent = now
         return True
 
     def leave(self) -> None:
-        self.left_at = get_hub().loop.now()
+        self.left_at = time.monotonic()
 
 
 class Stuck(Beating):
     """One whose beats can't leave: its client takes nothing."""
 
     def beat(self) -> bool:
-        now: float = get_hub().loop.now()
+        now = time.monotonic()
         self.beats.append((now, now - self.last_sent))
         return False
 
@@ -51,7 +52,7 @@ def connection() -> Iterator[socket.socket]:
 
 @pytest.mark.parametrize("count", [3, 4 * MOST])
 def test_beats_come_in_time_again_and_again(count):
-    since = get_hub().loop.now()
+    since = time.monotonic()
     streams = [Beating(since) for _ in range(count)]
     with gevent.Timeout(20):
         while not all(len(stream.beats) >= 3 for stream in streams):
@@ -63,11 +64,11 @@ def test_beats_come_in_time_again_and_again(count):
     assert min(silences) >= INTERVAL_S * (1 - EARLY * crowded) - SLOT_S / 2
     if crowded:
         # On a busy machine a turn comes late, and has its neighbours' beats to make too; but not three times out of three.
-        assert len({moment for stream in streams for moment, _ in stream.beats[:3]}) > 3
+        assert len({int(moment / SLOT_S) for stream in streams for moment, _ in stream.beats[:3]}) > 3
 
 
 def test_one_early_beat_makes_no_later_one_late():
-    stream = Beating(get_hub().loop.now())
+    stream = Beating(time.monotonic())
     heartbeat = stream.heartbeat
 
     def come_early() -> None:
@@ -89,11 +90,11 @@ def test_one_early_beat_makes_no_later_one_late():
 def test_who_acknowledges_nothing_is_noticed_at_the_second_heartbeat_although_an_event_was_sent_between_two_looks(
     connection, monkeypatch
 ):
-    begun = get_hub().loop.now()
+    begun = time.monotonic()
     stream = Beating(begun, connection)
     monkeypatch.setattr(Acknowledgements, "_look", lambda _: 100 if stream.last_sent > begun else None)
     gevent.sleep(INTERVAL_S / 2)
-    stream.last_sent = get_hub().loop.now()
+    stream.last_sent = time.monotonic()
     with gevent.Timeout(20):
         while stream.left_at is None:
             gevent.sleep(0.005)
@@ -104,7 +105,7 @@ def test_who_acknowledges_nothing_is_noticed_at_the_second_heartbeat_although_an
 
 
 def test_who_acknowledges_each_beat_before_the_next_stays(connection, monkeypatch):
-    stream = Beating(get_hub().loop.now(), connection)
+    stream = Beating(time.monotonic(), connection)
     monkeypatch.setattr(Acknowledgements, "_look", lambda _: len(stream.beats))
     with gevent.Timeout(20):
         while len(stream.beats) < 3:
@@ -114,7 +115,7 @@ def test_who_acknowledges_each_beat_before_the_next_stays(connection, monkeypatc
 
 
 def test_a_stream_whose_beat_can_not_leave_is_not_asked_for_it_all_the_time():
-    stream = Stuck(get_hub().loop.now())
+    stream = Stuck(time.monotonic())
     with gevent.Timeout(20):
         while len(stream.beats) < 3:
             gevent.sleep(0.005)

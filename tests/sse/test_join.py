@@ -59,6 +59,9 @@ class ScriptedLog:
     def head(self) -> int:
         return self.events[-1].id if self.events else 100
 
+    def trimmed(self) -> int:
+        return 0
+
     def read(self, topics: Collection[str] | None, after: int, limit: int) -> list[Event]:
         self._between()
         found = [event for event in self.events if event.id > after and (topics is None or event.topic in topics)][:limit]

@@ -90,6 +90,13 @@ class TestLease:
         assert other.take()
         assert not one.take()
 
+    def test_one_that_was_taken_by_a_clock_that_was_ahead_is_not_waited_for(self, log, clock):
+        ahead, other = Lease(log, "work"), Lease(log, "work")
+        clock(3600)
+        assert ahead.take()
+        clock(-3600)
+        assert other.take()
+
     def test_a_log_that_is_gone_says_so(self, log, database, clock):
         lease = Lease(log, "work")
         assert lease.take()

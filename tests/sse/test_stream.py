@@ -206,6 +206,49 @@ class TestGaps:
         assert [event.type for event in reader.received] == ["gap"]
 
 
+class TestRetention:
+    @pytest.fixture
+    def behind(self, read, append, log, feed, monkeypatch):
+        """A stream that has read its first page of topic `a`, of which nothing is in memory any more."""
+        monkeypatch.setattr(petstore.sse.feed, "Ring", partial(Ring, max_events=1))
+        monkeypatch.setattr(petstore.sse.subscription, "PAGE", 2)
+        events = [append(n=n) for n in range(5)]
+        reader = read(FROM_THE_START, "a", "b")
+        reader.read_events(2)
+        events.append(append("b"))
+        eventually(lambda: feed.ring.head == events[-1].id)
+        return reader, events
+
+    def test_who_is_overtaken_is_sent_away_and_told_the_gap_when_it_comes_back(self, behind, read, log, feed):
+        reader, events = behind
+        log.trim(events[4].id, 100)
+        assert [event.type for event in reader.read_to_the_end()] == ["goodbye"]
+        assert json.loads(reader.received[-1].data) == {"reason": "behind"}
+        opening = open_at(log, ["a", "b"], read_id(reader.decoder.last_event_id), 0, feed.ring)
+        assert opening.gaps == (Gap("a", events[1].id, events[4].id),)
+        again = read(opening, "a", "b")
+        again.read_events(3)
+        assert again.ids == [event.id for event in events[4:]], "a gap that was told ends nothing"
+
+    @pytest.mark.parametrize("resumes", [False, True])
+    def test_what_was_missing_when_it_began_sends_nobody_away(self, read, append, log, feed, monkeypatch, resumes):
+        monkeypatch.setattr(petstore.sse.feed, "Ring", partial(Ring, max_events=1))
+        held, ended, _, other = append(), append("b", COMPLETE), append(), append("other")
+        log.trim(other.id, 100)
+        reader = read(open_at(log, ["a", "b"], read_id(str(held.id)) if resumes else None, 0, feed.ring), "a", "b")
+        reader.read_until(lambda: reader.ids)
+        news = append()
+        reader.read_until(lambda: len(reader.ids) >= 2)
+        assert reader.ids == [ended.id, news.id]
+        assert [event.type for event in reader.received] == ["gap"] * resumes + ["complete", "news"]
+
+    def test_who_lost_nothing_of_its_own_goes_on(self, behind, log):
+        reader, events = behind
+        log.trim(events[2].id, 100)
+        reader.read_until(lambda: len(reader.ids) >= 6)
+        assert reader.ids == [event.id for event in events]
+
+
 class TestHeartbeat:
     def test_it_comes_after_silence_again_and_again_without_an_id(self, read):
         reader = read(heartbeat_s=0.03)

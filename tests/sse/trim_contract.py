@@ -1,5 +1,6 @@
 """The part of the event log's contract that is about removing: retention, and subjects that no longer exist."""
 
+import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
@@ -121,6 +122,20 @@ class TrimContract(RetentionContract):
         assert [event.topic for event in everything(log)] == ["b"]
         assert log.extents("ac") == {"a": Extent(), "c": Extent()}
         assert log.extents("b")["b"].trimmed_id > 0
+
+    def test_any_number_of_topics_can_be_forgotten_at_once(self, log):
+        topics = [str(number) for number in range(1300)]
+
+        def forget(transaction: Transaction) -> None:
+            driver = transaction.connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            most = driver.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+            log.forget(transaction, topics)
+            driver.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, most)
+
+        append(log, *topics, "a")
+        log.write(forget)
+        assert [event.topic for event in everything(log)] == ["a"]
 
     def test_forgetting_is_part_of_the_transaction(self, log):
         def work(transaction: Transaction) -> None:
