@@ -81,7 +81,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         Passwords(),
         Windows(settings.var_directory / "rates", derived_key(settings.secret_key, "rates")),
     )
-    background = Background(feed, [*jobs(settings, log, runs), indexes, Keeper(runs, audience)])
+    # Ended in this order: runs are handed over while the indexes that they may wait for are still there.
+    background = Background(feed, [*jobs(settings, log, runs), Keeper(runs, audience), indexes])
     app.extensions["petstore.background"] = background
 
     @app.before_request

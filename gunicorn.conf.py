@@ -3,12 +3,14 @@
 Must not hold logic of its own.
 """
 
+import os
 import sys
 
 from app import places, prepare, spare
 from petstore.api.metrics import clear, forget_worker
 from petstore.logs import ServerLogger
 from petstore.settings import SettingsError, load
+from petstore.sse.worker import forget_code
 
 try:
     settings = load()
@@ -31,11 +33,17 @@ limit_request_line = 8190
 keepalive = 2
 graceful_timeout = 10
 
+reloaded = False
+
 # It would be written to the home directory, which a server need not have.
 control_socket_disable = True
 
 
 def on_starting(server):
+    if server.cfg.uid != os.geteuid():
+        sys.exit(
+            "start it as the user who shall serve, as with systemd's User=, not by --user: the database would be another one's"
+        )
     try:
         prepare(settings)
     except SettingsError as error:
@@ -52,12 +60,21 @@ def when_ready(server):
         print(introduce(settings, str(server.LISTENERS[0])), flush=True)
 
 
+def on_reload(server):
+    global reloaded
+    reloaded = True
+
+
 def post_fork(server, worker):
+    if reloaded:
+        forget_code(("app", "petstore"))  # It may be newer than what this process was started with.
     if hasattr(worker, "heed"):  # A command line can ask for another class.
         worker.heed(server.SIG_QUEUE)
 
 
 def post_worker_init(worker):
+    if reloaded:
+        sys.modules["app"].prepare(settings)  # Newer code may want another schema.
     background = worker.wsgi.extensions["petstore.background"]
     background.start()
     background.watch(worker)

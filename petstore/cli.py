@@ -13,7 +13,8 @@ from petstore.settings import Settings, SettingsError, load
 from petstore.shop import Profile, Role, Shop, UsernameTaken, hash_password, register_customer
 from petstore.sse import SqlEventLog
 
-MIN_PASSWORD = 8
+MIN_PASSWORD, MAX_PASSWORD, MAX_USERNAME = 8, 128, 50
+"""What can sign in."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     staff.add_argument("username")
     staff.add_argument("email")
     chosen = parser.parse_args(arguments)
+    if len(chosen.username) > MAX_USERNAME:
+        sys.exit(f"a username has {MAX_USERNAME} characters at the most")
     try:
         print(open_staff_account(load(), Profile(username=chosen.username, email=chosen.email), _ask_password()))
     except (SettingsError, UsernameTaken) as error:
@@ -44,8 +47,8 @@ def open_staff_account(settings: Settings, profile: Profile, password: str) -> s
 def _ask_password() -> str:
     # From a terminal it isn't shown; a script sends it as a line. It's never an argument: every user of a machine sees those.
     password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    if len(password) < MIN_PASSWORD:
-        sys.exit(f"a password has {MIN_PASSWORD} characters at the least")
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        sys.exit(f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters")
     return password
 
 

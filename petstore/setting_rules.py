@@ -14,6 +14,8 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 SECRET_LENGTH = 16
 
+_DEFAULT_PORT = re.compile(r"^(http(?=://.*:80$)://.*|https(?=://.*:443$)://.*):[0-9]+$")
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -81,7 +83,8 @@ def parse_secret(text: str) -> str:
 
 
 def parse_origins(text: str) -> tuple[str, ...]:
-    origins = tuple(origin.strip() for origin in text.split(",")) if text else ()
+    # As browsers write them: in small letters, and without the port that goes without saying.
+    origins = tuple(_DEFAULT_PORT.sub(r"\1", origin.strip().lower()) for origin in text.split(",")) if text else ()
     # An origin has no path, not even a slash: compared letter by letter, "https://shop.example/" would never match.
     if origins != ("*",) and not all(re.fullmatch(r"[a-z][a-z0-9+.-]*://[^\s/*?#@]+", origin) for origin in origins):
         raise ValueError(text)

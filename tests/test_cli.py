@@ -41,7 +41,9 @@ def test_a_member_of_the_staff_gets_an_account_in_a_shop_that_may_be_new(tmp_pat
 
 def test_what_can_not_be_is_said_in_one_line(tmp_path: Path):
     short = run(tmp_path, "short", "staff", "ada.l", "ada@example.com")
-    assert (short.returncode, short.stderr) == (1, "a password has 8 characters at the least\n")
+    assert (short.returncode, short.stderr) == (1, "a password has 8 to 128 characters\n")
+    long = run(tmp_path, SENTENCE, "staff", "a" * 51, "ada@example.com")
+    assert (long.returncode, long.stderr) == (1, "a username has 50 characters at the most\n"), "nor could it sign in"
     wrong = run(tmp_path, SENTENCE, "staff", "ada.l", "ada@example.com", PETSTORE_SECRET_KEY="short")
     assert wrong.returncode == 1
     assert wrong.stderr.count("\n") == 1

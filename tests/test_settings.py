@@ -80,6 +80,8 @@ def test_every_setting_but_the_secret_has_a_default():
             "https://a.example, http://localhost:3000",
             ("https://a.example", "http://localhost:3000"),
         ),
+        ("PETSTORE_CORS_ORIGINS", "https://A.Example:443,http://b.example:80", ("https://a.example", "http://b.example")),
+        ("PETSTORE_CORS_ORIGINS", "https://a.example:80,http://[::1]:443", ("https://a.example:80", "http://[::1]:443")),
         ("PETSTORE_RETRY_MS", "100", 100),
         ("PETSTORE_RUN_LEASE_S", "0.5", 0.5),
         ("PETSTORE_LLM_MODEL", "llama3.1:8b", "llama3.1:8b"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from petstore.ai.care import SUBJECTS, read_care
 from petstore.ai.understanding import Aim, Request
-from petstore.shop import Pet, Species, SpeciesStock
+from petstore.shop import Pet, PetStatus, Species, SpeciesStock
 
 Link = Callable[[str], str]
 
@@ -49,7 +49,7 @@ def present(pets: Sequence[Pet], request: Request, link: Link) -> Iterator[Advic
     for number, pet in enumerate(pets):
         start = "\n\n" if number else ""
         yield Advice(f"{start}[{pet.name}]({link(pet.id)}) is a {_looks(pet)}. ", (pet,))
-        yield Advice(f"{_list([*pet.temperament]).capitalize()}; {_children(pet)}. {_offer(pet).capitalize()}. ")
+        yield Advice(f"{_sentence(_list([*pet.temperament]), _children(pet))}. {_sentence(_offer(pet))}. ")
         yield Advice(pet.description)
         for subject in request.subjects:
             yield Advice(f" {read_care()[pet.species][subject]}")
@@ -72,7 +72,9 @@ def list_stock(stock: Sequence[SpeciesStock]) -> Iterator[Advice]:
     """Tell what is for sale."""
     yield Advice("For sale now:")
     for line in stock:
-        price = _money(line.lowest_cents) + (f" to {_money(line.highest_cents)}" if line.highest_cents > line.lowest_cents else "")
+        price = _money(line.lowest_cents, line.currency)
+        if line.highest_cents > line.lowest_cents:
+            price += f" to {_money(line.highest_cents, line.currency)}"
         yield Advice(f"\n- {_plural(line.species)}: {line.kinds} to choose from, {line.stock} in stock, {price}")
 
 
@@ -88,15 +90,16 @@ def advise(request: Request, pets: Sequence[Pet], above_budget: bool, link: Link
     else:
         yield Advice(f"From what is in stock, for {wanted}:")
     yield from _lines(pets, link)
-    missed = [trait for trait in request.wishes.temperament if not any(trait in pet.temperament for pet in pets)]
+    known = {trait.lower() for pet in pets for trait in pet.temperament}
+    missed = [trait for trait in request.wishes.temperament if trait not in known]
     if missed:
         yield Advice(f"\n\nNone of them is known to be {_list(missed, 'or')}.")
 
 
 def _lines(pets: Sequence[Pet], link: Link) -> Iterator[Advice]:
     for pet in pets:
-        traits = _list([*pet.temperament])
-        yield Advice(f"\n- [{pet.name}]({link(pet.id)}): {_looks(pet)}; {traits}; {_children(pet)}; {_offer(pet)}", (pet,))
+        facts = (_looks(pet), _list([*pet.temperament]), _children(pet), _offer(pet))
+        yield Advice(f"\n- [{pet.name}]({link(pet.id)}): {'; '.join(filter(None, facts))}", (pet,))
 
 
 def _wanted(request: Request) -> str:
@@ -114,7 +117,8 @@ def _wanted(request: Request) -> str:
 
 
 def _looks(pet: Pet) -> str:
-    return f"{pet.breed} ({_singular(pet.species)}, {pet.size.lower()}, {_age(pet.age_months)})"
+    facts = f"{_singular(pet.species)}, {pet.size.lower()}, {_age(pet.age_months)}"
+    return f"{pet.breed} ({facts})" if pet.breed else facts
 
 
 def _children(pet: Pet) -> str:
@@ -122,13 +126,22 @@ def _children(pet: Pet) -> str:
 
 
 def _offer(pet: Pet) -> str:
-    return f"{_money(pet.price_cents, pet.currency)}, {pet.stock} in stock" if pet.stock else "sold out at the moment"
+    if not pet.stock:
+        return "sold out at the moment"
+    if pet.status is not PetStatus.AVAILABLE:
+        return "not for sale at the moment"
+    return f"{_money(pet.price_cents, pet.currency)}, {pet.stock} in stock"
 
 
 def _age(months: int) -> str:
     years, rest = divmod(months, 12)
     parts = [f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in ((years, "year"), (rest, "month")) if count]
     return " ".join(parts) or "newborn"
+
+
+def _sentence(*parts: str) -> str:
+    text = "; ".join(filter(None, parts))
+    return text[:1].upper() + text[1:]
 
 
 def _money(cents: int, currency: str = "USD") -> str:

@@ -100,7 +100,7 @@ def _look_up(shop: Shop, connection: Connection, request: Request) -> Found:
     if above_budget:
         matches = find_matches(shop, connection, replace(wishes, max_price_cents=None, cheapest_first=True), SHOWN)
     # Where some have a trait that was asked for, those without any would only be in the way.
-    fitting = [pet for pet in matches if set(pet.temperament) & set(request.wishes.temperament)]
+    fitting = [pet for pet in matches if {trait.lower() for trait in pet.temperament} & set(request.wishes.temperament)]
     return Found(matches=fitting or matches, breeds=request.breeds, above_budget=above_budget)
 
 

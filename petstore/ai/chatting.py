@@ -53,8 +53,8 @@ class _Answer:
         self._reading: Reading[str | Ending] | None = None
 
     def poke(self) -> None:
-        if self._reading is not None:
-            self._reading.poke()
+        if (reading := self._reading) is not None:
+            reading.poke()
 
     def batches(self) -> Iterator[Batch]:
         if self._model is not None:

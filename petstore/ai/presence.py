@@ -6,6 +6,7 @@ run's own lease begins when no worker has anybody any more. Must not know how a 
 
 import secrets
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 from sqlalchemy import BigInteger, Column, ColumnElement, Connection, String, Table, delete, func, literal, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -35,7 +36,11 @@ class Presence:
         """How often it's said again."""
         self.slack = int(2e6 * self.touch_s)
         """For how long, in microseconds, it's believed."""
-        self._holder = secrets.token_hex(16)
+
+    @cached_property
+    def _holder(self) -> str:
+        """Its name, given at the first use: what is made before a fork would have the same one in every worker."""
+        return secrets.token_hex(16)
 
     def come(self, connection: Connection, run: Run) -> None:
         """Note that somebody is here for a run, if it goes on."""

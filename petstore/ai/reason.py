@@ -124,7 +124,7 @@ def plural(species: Species) -> str:
 def is_similar(one: Kind, other: Kind) -> bool:
     """Say whether two pets have so much in common that one may be called similar to the other."""
     words = set(one.temperament) & set(other.temperament)
-    return one.species == other.species and (one.breed == other.breed or one.size == other.size or bool(words))
+    return one.species == other.species and (bool(one.breed and one.breed == other.breed) or one.size == other.size or bool(words))
 
 
 def _listed(words: list[str]) -> str:

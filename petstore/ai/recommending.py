@@ -88,8 +88,8 @@ class _Choice:
         self._reading: Reading[Any] | None = None
 
     def poke(self) -> None:
-        if self._reading is not None:
-            self._reading.poke()
+        if (reading := self._reading) is not None:
+            reading.poke()
 
     def batches(self) -> Iterator[Batch]:
         if self._ranking is not None and self._left():

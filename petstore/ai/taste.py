@@ -72,7 +72,9 @@ class Taste:
     @property
     def known(self) -> bool:
         """Whether there is anything to go by."""
-        return bool(self.anchors) or self.ideal > 0 or self.preferences != Preferences()
+        wish = self.preferences  # Of which not all is a wish: a newsletter says nothing about pets.
+        wished = wish.species or wish.sizes or wish.temperament or wish.good_with_kids or wish.max_price_cents is not None
+        return bool(self.anchors or self.ideal > 0 or wished)
 
 
 def learn(

@@ -94,7 +94,13 @@ class Tools:
         if isinstance(asked, GetCare):
             return Result(json.dumps(dict(read_care()[Species(asked.species)])))
         lines = [
-            {"species": line.species, "pets": line.kinds, "stock": line.stock, "from": line.lowest_cents / 100}
+            {
+                "species": line.species,
+                "pets": line.kinds,
+                "stock": line.stock,
+                "from": line.lowest_cents / 100,
+                "currency": line.currency,
+            }
             for line in self._lookup.query(self._shop, lambda connection: count_stock(self._shop, connection))
         ]
         return Result(json.dumps(lines))
@@ -103,7 +109,7 @@ class Tools:
         wishes = Wishes(
             species=(Species(asked.species),) if asked.species else (),
             temperament=tuple(asked.temperament),
-            good_with_kids=asked.good_with_kids,
+            good_with_kids=asked.good_with_kids or None,  # Who doesn't need that excludes nobody.
             max_price_cents=None if asked.max_price is None else round(asked.max_price * 100),
             words=split_words(asked.text),
         )

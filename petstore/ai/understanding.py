@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
+from itertools import pairwise
 from typing import TypeVar
 
 from petstore.ai.engine import Message, Role
@@ -99,7 +100,7 @@ _SUBJECTS: Mapping[str, str] = {
     "grooming": "groom grooming brush brushing comb coat bath bathe shed",
     "company": "lonely company companion pair",
     "health": "vaccination vaccinations vaccinated vaccinate worming neutered health healthy",
-    "lifespan": "lifespan live lives old years",
+    "lifespan": "lifespan",
 }
 
 _LISTS = {
@@ -114,19 +115,29 @@ _LISTS = {
 
 _COMMON = {
     "common": "about after again animal animals because before could every first found house looking might other "
-    "people please really right shall should since still their there these thing things think those today "
+    "lives people please really right shall should since still their there these thing things think those today "
     "under until wants where which while white black would write years",
 }
 
 _PRIVATE = re.compile(
-    r"\b(?:orders?|refund|parcel|tracking|password|account|invoice|credit card|e-?mail|address|customers?|prompt|instructions)\b"
+    r"\b(?:(?<!in )orders?|refund|parcel|tracking|password|account|invoice|credit card|e-?mail|address|customers?|prompt|"
+    r"(?:your|system|previous|all) instructions)\b"
 )
-_MONEY = re.compile(
-    r"(?:under|below|less than|up to|at most|max(?:imum)?|budget(?: of| is)?|within)\s+[$€£]?\s?([0-9]{1,6})|[$€£]\s?([0-9]{1,6})"
+_LIFESPAN = re.compile(r"\bhow (?:long|old)\b|\blife expectancy\b")
+
+# A whole number, but not of months or pounds.
+_NUMBER = (
+    r"([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,7})(\.[0-9]{2})?(?![0-9]|[.,][0-9])\s?(k\b)?"
+    r"(?!\s*-?\s*(?:days?|weeks?|months?|years?|yrs?|kg|kilos?|lbs?|pounds?|cm|inch|inches|feet)\b)"
 )
-_WORD = re.compile(r"[A-Za-z']+")
+_MOST = re.compile(
+    rf"\b(?:under|below|less than|up to|at most|max(?:imum)?(?: of)?|budget(?: of| is)?|within)\s+[$€£]?\s?{_NUMBER}"
+)
+_BETWEEN = re.compile(rf"\bbetween\s+[$€£]?\s?[0-9][0-9,.]{{0,9}}\s?k?\s+and\s+[$€£]?\s?{_NUMBER}")
+_PRICE = re.compile(rf"(\b(?:over|above|more than|at least|from|between|starting at)\s+)?[$€£]\s?{_NUMBER}")
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _NOT_KIDS = re.compile(r"\b(?:no|without) (?:kids|children|child)\b")
-_NAMED = re.compile(r"\b(?:about|named|called|is|does|has|meet|was)\s+([A-Za-z]+)", re.IGNORECASE)
+_NAMED = re.compile(r"\b(?:about|named|called|is|does|has|meet|was)\s+([^\W\d_]+)", re.IGNORECASE)
 
 
 def _index(groups: Mapping[M, str]) -> dict[str, M]:
@@ -155,6 +166,8 @@ def _read(text: str) -> Request:
     lists = {_LIST_OF[word] for word in words if word in _LIST_OF}
     wishes = _wishes(lower, words, lists)
     subjects = tuple(_found(words, _SUBJECT_OF))
+    if _LIFESPAN.search(lower) and "lifespan" not in subjects:
+        subjects += ("lifespan",)
     request = Request(Aim.UNKNOWN, wishes, subjects, _names(text), _breeds(words), "flat" in lists)
     return replace(request, aim=_aim(lower, request, lists))
 
@@ -176,16 +189,28 @@ def _aim(lower: str, request: Request, lists: set[str]) -> Aim:
 
 
 def _wishes(lower: str, words: list[str], lists: set[str]) -> Wishes:
-    money = _MONEY.search(lower)
     kids = None if "kids" not in lists or _NOT_KIDS.search(lower) else True
     return Wishes(
         species=tuple(_found(words, _SPECIES_OF)),
         sizes=tuple(_found(words, _SIZE_OF)),
         temperament=tuple(_found(words, _TRAIT_OF)),
         good_with_kids=kids,
-        max_price_cents=int(money[1] or money[2]) * 100 if money else None,
+        max_price_cents=_budget(lower),
         cheapest_first="cheap" in lists,
     )
+
+
+def _budget(lower: str) -> int | None:
+    """Return the most that something may cost, in cents. What it should cost at the least is no wish of ours."""
+    told = _BETWEEN.search(lower) or _MOST.search(lower)
+    if told is not None:
+        return _cents(*told.groups())
+    prices = [price.groups() for price in _PRICE.finditer(lower)]
+    return next((_cents(*number) for least, *number in reversed(prices) if least is None), None)
+
+
+def _cents(whole: str, cents: str | None, thousand: str | None) -> int:
+    return (int(whole.replace(",", "")) * 100 + int((cents or ".0")[1:])) * (1000 if thousand else 1)
 
 
 def _found(words: list[str], index: Mapping[str, M]) -> list[M]:
@@ -194,8 +219,10 @@ def _found(words: list[str], index: Mapping[str, M]) -> list[M]:
 
 def _names(text: str) -> tuple[str, ...]:
     # A capital makes a word a name, and so does what stands before it: "is opal calm" asks for Opal, "an opal ring" doesn't.
-    capital = [word for word in _WORD.findall(text) if word[0].isupper() and 2 < len(word) <= MAX_WORD]
-    return tuple(dict.fromkeys(word.removesuffix("'s") for word in [*capital, *_NAMED.findall(text)]))[:MAX_NAMES]
+    words = [word for word in _WORD.finditer(text) if word[0][0].isupper()]
+    pairs = [f"{one[0]} {other[0]}" for one, other in pairwise(words) if text[one.end() : other.start()] == " "]
+    names = [name.removesuffix("'s") for name in [*pairs, *(word[0] for word in words), *_NAMED.findall(text)]]
+    return tuple(dict.fromkeys(name for name in names if 2 < len(name) <= MAX_WORD))[:MAX_NAMES]
 
 
 def _breeds(words: list[str]) -> tuple[str, ...]:

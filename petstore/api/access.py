@@ -12,7 +12,7 @@ from werkzeug import Response
 from petstore.ai import Run, RunKind, RunNotFound
 from petstore.api import link
 from petstore.api.bearer import Scope
-from petstore.api.caller import Caller
+from petstore.api.caller import Caller, check_now
 from petstore.api.error import Unauthorized
 from petstore.api.link import Link, Power
 from petstore.api.services import services
@@ -102,6 +102,16 @@ def own_customer(customer_id: str) -> str:
     if not current_caller().is_or_serves(customer_id):
         raise CustomerNotFound(customer_id)
     return customer_id
+
+
+def check_caller(shop: Shop) -> None:
+    """See that the caller's bearer token is good at this moment, by what `shop` sees. Raises Unauthorized.
+
+    Before what can't be undone: who has changed the password because it was stolen must not lose the account within half a minute.
+    """
+    caller = current_caller()
+    if caller.user_id is not None:
+        check_now(shop, caller.user_id, caller.issued_at)
 
 
 def own_recommendations(customer_id: str) -> str:
@@ -197,11 +207,14 @@ def signed(resource: str, power: Power, maker: Caller | None = None) -> str:
 
 
 def register_links(app: Flask) -> None:
-    """Let no cache keep an answer with new links: it would be shown again, by a 304 too, when they have long expired."""
+    """Let no cache keep an answer with new links: it would be shown again, by a 304 too, when they have long expired.
+
+    Nor one that a link has opened: a cache knows of no secret in a query.
+    """
 
     @app.after_request
     def forbid_keeping(response: Response) -> Response:
-        if g.get("signed"):
+        if g.get("signed") or g.get("links"):
             response.headers.setdefault("Cache-Control", "no-store")
         return response
 

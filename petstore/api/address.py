@@ -7,6 +7,9 @@ from ipaddress import IPv6Address, ip_address
 
 from flask import request
 
+CONNECTION = "gunicorn.socket"
+"""Where in the environ the server shows the client's socket, if it does."""
+
 
 def client_address() -> str:
     """Return the client's address; of IPv6 the network of 64 bits, where one client has as many addresses as it likes."""

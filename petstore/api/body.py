@@ -16,9 +16,11 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
+from petstore.api.address import CONNECTION
 from petstore.api.error import FieldError, InvalidBody, InvalidRequest
 from petstore.api.identifier import CustomerId as CustomerId
 from petstore.api.identifier import PetId as PetId
+from petstore.api.services import services
 from petstore.api.validation import field_errors
 
 MAX_BODY = 1024 * 1024
@@ -129,7 +131,11 @@ def read_content(limit: int = MAX_BODY) -> bytes:
     """Return the bytes of the current request's body. Raises InvalidRequest, and RequestEntityTooLarge above `limit`."""
     # One byte more than we take: werkzeug cuts a body in chunks at its limit and says nothing.
     request.max_content_length = limit + 1
+    connection = request.environ.get(CONNECTION)
     try:
+        if connection is not None:
+            # Who announces a body and sends none would hold its place for ever.
+            connection.settimeout(services().settings.stuck_s)
         content = request.get_data(cache=False)
     except RequestEntityTooLarge:
         raise
@@ -137,6 +143,9 @@ def read_content(limit: int = MAX_BODY) -> bytes:
         # A server's errors for a badly framed body have no class in common; gunicorn's are not even OSErrors.
         logger.info("a body could not be read: %r", error)
         raise InvalidRequest("the body ended early, or its chunks are malformed") from error
+    finally:
+        if connection is not None:
+            connection.settimeout(None)
     if len(content) > limit:
         raise RequestEntityTooLarge
     return content

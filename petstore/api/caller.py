@@ -76,7 +76,7 @@ class Trust:
         """See that what was made by a bearer token of that user and moment is still good. Raises Unauthorized."""
         maker = (shop.tenant, user_id, issued_at)
         if self._clock() >= self._makers.get(maker, 0.0):
-            _good_account(shop, user_id, issued_at)
+            check_now(shop, user_id, issued_at)
             if len(self._makers) >= MAX_TRUSTED:
                 self._makers.clear()
             self._makers[maker] = self._clock() + TRUST_S
@@ -89,11 +89,12 @@ class Trust:
 
 
 def _holder(shop: Shop, claims: Claims) -> Caller:
-    account = _good_account(shop, claims.user_id, claims.issued_at)
+    account = check_now(shop, claims.user_id, claims.issued_at)
     return Caller(claims.tenant, claims.user_id, account.role, claims.scopes & SCOPES[account.role], claims.issued_at)
 
 
-def _good_account(shop: Shop, user_id: str, issued_at: int) -> Account:
+def check_now(shop: Shop, user_id: str, issued_at: int) -> Account:
+    """Return the account of a user whose token of that moment is good, and not only was so lately. Raises Unauthorized."""
     account = find_account(shop, customer_id=user_id)
     if account is None or issued_at < account.tokens_from:
         raise Unauthorized("the token is void: the account was closed, or has a new password", "invalid_token")

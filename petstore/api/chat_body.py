@@ -35,6 +35,8 @@ Tokens = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
 class TextPart(Body):
     """A part of a message. Other kinds, such as images, are not for us."""
 
+    model_config = ConfigDict(extra="ignore")
+
     type: Literal["text"]
     text: str
 
@@ -47,13 +49,7 @@ def _check_content(content: Any) -> Any:
         raise PydanticCustomError("invalid_type", "must be text, or a list of parts of text")
     if not all(isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str) for part in content):
         raise PydanticCustomError("invalid_format", "takes parts of type text only: no images, no sound, no files")
-    return content
-
-
-def _join_parts(content: str | list[TextPart] | None) -> str:
-    if isinstance(content, list):
-        return "".join(part.text for part in content)
-    return content or ""
+    return "".join(part["text"] for part in content)
 
 
 def _check_role(role: str) -> str:
@@ -69,9 +65,9 @@ class ChatMessage(Body):
 
     role: Annotated[str, AfterValidator(_check_role), WithJsonSchema({"type": "string", "enum": list(_WRITTEN)})]
     content: Annotated[
-        str | Annotated[list[TextPart], Field(max_length=100, fail_fast=True)] | None,
+        str | list[TextPart] | None,
         BeforeValidator(_check_content),
-        AfterValidator(_join_parts),
+        AfterValidator(lambda text: text or ""),
     ]
 
     def as_message(self) -> Message:
@@ -101,7 +97,7 @@ Messages = Annotated[
 ]
 """Only the first one that is wrong is named: to find them all in a body that is nothing else takes half a second."""
 
-Temperature = Annotated[float, Field(ge=0, le=2)]
+Temperature = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
 
 
 class StreamOptions(Body):
@@ -118,12 +114,12 @@ class TextFormat(Body):
 
 
 def _refuse(given: Any) -> None:
-    if given is not None:
+    if given is not None and given is not False:
         raise PydanticCustomError("unknown_field", "is not supported here")
 
 
-Unsupported = Annotated[None, BeforeValidator(_refuse)]
-"""What would change the answer, and what no engine of ours does. Null says that it isn't wanted."""
+Unsupported = Annotated[None, BeforeValidator(_refuse), WithJsonSchema({"enum": [None, False]})]
+"""What would change the answer, and what no engine of ours does. Null and false say that it isn't wanted."""
 
 
 _STREAM_OPTIONS: list[Any] = [
@@ -163,11 +159,18 @@ class ChatRequest(Body):
     stop: Unsupported = None
     logprobs: Unsupported = None
     logit_bias: Annotated[Unsupported, Field(alias="logit_bias")] = None
+    top_logprobs: Annotated[Unsupported, Field(alias="top_logprobs")] = None
+    function_call: Annotated[Unsupported, Field(alias="function_call")] = None
+    audio: Unsupported = None
+    prediction: Unsupported = None
+    web_search_options: Annotated[Unsupported, Field(alias="web_search_options")] = None
+    modalities: Annotated[list[Literal["text"]] | None, Field(max_length=1)] = None
 
     # Taken, so that no client has to be changed, and without effect: an answer is one of many anyway.
     top_p: Annotated[Any, Field(alias="top_p")] = None
     presence_penalty: Annotated[Any, Field(alias="presence_penalty")] = None
     frequency_penalty: Annotated[Any, Field(alias="frequency_penalty")] = None
+    parallel_tool_calls: Annotated[Any, Field(alias="parallel_tool_calls")] = None
     seed: Any = None
     user: Any = None
     metadata: Any = None

@@ -89,9 +89,9 @@ class Completion:
     def _annotations(self, sources: Sequence[Mapping[str, str]], text: str | None = None) -> list[dict[str, Any]]:
         annotations = []
         for source in sources:
-            citation: dict[str, Any] = {"title": source["name"], "url": self.pet_url.replace("PET_ID", source["petId"])}
-            if text is not None:
-                at = max(0, text.find(source["name"]))
-                citation |= {"start_index": at, "end_index": at + len(source["name"])}
+            # Of a stream the text is gone by now; some clients don't take a citation without a place in it.
+            start = -1 if text is None else text.find(source["name"])
+            place = {"start_index": max(0, start), "end_index": 0 if start < 0 else start + len(source["name"])}
+            citation = {"title": source["name"], "url": self.pet_url.replace("PET_ID", source["petId"]), **place}
             annotations.append({"type": "url_citation", "url_citation": citation})
         return annotations

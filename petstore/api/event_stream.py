@@ -15,7 +15,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
 from werkzeug.http import parse_accept_header
 
-from petstore.api.address import client_address
+from petstore.api.address import CONNECTION, client_address
 from petstore.api.operation import Answer, Events, EventStream
 from petstore.api.parameter import Header
 from petstore.api.problem import problem
@@ -34,9 +34,6 @@ HEADERS = [
 ]
 """Nobody on the way may keep, compress or collect what should be read at once. `Connection` is the server's to say."""
 
-
-CONNECTION = "gunicorn.socket"
-"""Where in the environ the server shows the client's socket, if it does."""
 
 ANSWER_HEADERS = (
     Header("Cache-Control", Literal["no-cache, no-transform"], "Nobody on the way may keep or change the stream."),

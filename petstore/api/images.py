@@ -49,6 +49,8 @@ MAX_BUFFER = 256 * 1024
 
 HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
+    # A copy of a shop has the same pets, and photos of its own.
+    "Vary": "X-Tenant-ID",
     # What claims to be an image is shown as one or not at all, whatever else its bytes may be.
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -167,14 +169,16 @@ def _directory(pet_id: str) -> FilePath:
 
 def _write_draft(directory: FilePath, content: bytes) -> FilePath:
     """Write a file that has no name yet, so that one with a name is whole. Raises LogUnavailable, as a full disk does elsewhere."""
-    directory.mkdir(parents=True, exist_ok=True)
-    descriptor, draft = tempfile.mkstemp(dir=directory)
+    draft = None
     try:
+        directory.mkdir(parents=True, exist_ok=True)
+        descriptor, draft = tempfile.mkstemp(dir=directory)
         with os.fdopen(descriptor, "wb") as target:
             target.write(content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(draft)
+        if draft is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(draft)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise LogUnavailable(f"a photo can't be written: {error}") from error
         raise

@@ -208,7 +208,8 @@ def replace(pet_id: str, body: NewPet) -> Response:
     """Replace a pet.
 
     What isn't given becomes what it is for a new pet, but for `stock` and `status`: without them, the stock stays as it is, and
-    says whether the pet is for sale. The members that are the server's to set may be sent back, and stay as they are.
+    says whether the pet is for sale, unless it is one that staff keep from sale. The members that are the server's to set may be
+    sent back, and stay as they are.
     """
     details = body.details()
     return _show(if_matches(lambda shop: get_pet(shop, pet_id), lambda shop: replace_pet(shop, pet_id, details)))
@@ -228,7 +229,7 @@ def change(pet_id: str, body: Body) -> Response:
     """Change a pet.
 
     By a JSON Merge Patch (RFC 7396): what is given is changed, and null makes a member what it is for a new pet. With null,
-    `stock` stays as it is, and `status` is left to it.
+    `stock` stays as it is, and `status` is left to it, but for a pet that staff keep from sale.
     """
     patch = body.model_dump(mode="json", by_alias=True, exclude_unset=True)
 

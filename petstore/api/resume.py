@@ -13,7 +13,7 @@ from petstore.api.parameter import Header, Query
 from petstore.sse import MAX_LENGTH, InvalidCursor, Requested, read_id, read_since
 
 PARAMETERS = ("lastEventId", "last_event_id", "Last-Event-ID", "evs_last_event_id")
-"""Ours first; then the names that EventSource polyfills use because they can't set headers."""
+"""Ours first; then the names that EventSource polyfills use because they can't set headers. Of several the newest id counts."""
 
 _DURATION = "^(?:[0-9]{1,6}d)?(?:[0-9]{1,6}h)?(?:[0-9]{1,6}m)?(?:[0-9]{1,9}s)?$"
 
@@ -91,4 +91,12 @@ def requested(query: StreamQuery) -> Requested | None:
     header: str = request.environ.get("HTTP_LAST_EVENT_ID", "")
     if len(header) > MAX_LENGTH:
         raise InvalidCursor("Last-Event-ID", f"must not have more than {MAX_LENGTH} characters")
-    return read_id(header) if header else query.last_event_id or query.since
+    return read_id(header) if header else _newest(query.last_event_id) or query.since
+
+
+def _newest(held: Requested | None) -> Requested | None:
+    """Return the newest of the ids in the query: a polyfill adds its own to a URL that still has its first one under our name."""
+    if held is None:
+        return None
+    others = (read_id(text) for name in PARAMETERS for text in request.args.getlist(name))
+    return max(held, *others, key=lambda asked: -1 if asked.id is None else asked.id)

@@ -6,7 +6,7 @@ Others' accounts don't exist, but for staff.
 from flask import Blueprint, Response
 
 from petstore.ai import forget_customer
-from petstore.api.access import own_customer
+from petstore.api.access import check_caller, own_customer
 from petstore.api.bearer import Scope
 from petstore.api.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, if_matches, tagged
 from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, once
@@ -111,9 +111,12 @@ def replace(user_id: str, body: UserProfile) -> Response:
     if body.password is not None:
         spend_password()
     password_hash = None if body.password is None else services().passwords.hash(body.password)
-    customer = if_matches(
-        lambda shop: _own(shop, user_id), lambda shop: replace_profile(shop, user_id, body.profile(), password_hash)
-    )
+
+    def change(shop: Shop) -> Customer:
+        check_caller(shop)
+        return replace_profile(shop, user_id, body.profile(), password_hash)
+
+    customer = if_matches(lambda shop: _own(shop, user_id), lambda shop: shop.together(change))
     return tagged(customer, UserRepresentation.of(customer, requested_shop()))
 
 
@@ -131,6 +134,7 @@ def delete(user_id: str) -> Response:
     meter = services().runs.meter
 
     def close(shop: Shop) -> None:
+        check_caller(shop)
         remove_customer(shop, user_id)
         forget_customer(shop, user_id, meter)
 

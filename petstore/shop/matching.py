@@ -37,9 +37,10 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class SpeciesStock:
-    """What the shop has of a species for sale: kinds of pet, how many there are of all, and what they cost."""
+    """What the shop has of a species for sale in one currency: kinds of pet, how many there are of all, and what they cost."""
 
     species: Species
+    currency: str
     kinds: int
     stock: int
     lowest_cents: int
@@ -56,9 +57,9 @@ class Vocabulary:
 
 def find_vocabulary(shop: Shop, connection: Connection) -> Vocabulary:
     """Return the words by which the pets of a shop are called, for sale or not."""
-    columns = [func.lower(column) for column in (pets.c.name, pets.c.breed, pets.c.color)]
-    found = connection.execute(select(*columns).where(*present(shop)).distinct()).all()
-    return Vocabulary(frozenset(row[0] for row in found), "\n".join({text for row in found for text in row[1:]}))
+    # In small letters by Python: SQLite knows those of English alone.
+    found = connection.execute(select(pets.c.name, pets.c.breed, pets.c.color).where(*present(shop)).distinct()).all()
+    return Vocabulary(frozenset(row[0].lower() for row in found), "\n".join({text.lower() for row in found for text in row[1:]}))
 
 
 def find_matches(shop: Shop, connection: Connection, wishes: Wishes, limit: int) -> list[Pet]:
@@ -84,16 +85,19 @@ def find_pets(shop: Shop, connection: Connection, ids: Collection[str]) -> dict[
 def find_named(shop: Shop, connection: Connection, words: tuple[str, ...], limit: int) -> list[Pet]:
     """Return up to `limit` pets whose name is one of `words`, whatever their case."""
     names = [word.lower() for word in words]
-    wanted = select(pets).where(*present(shop), func.lower(pets.c.name).in_(names)).order_by(pets.c.id).limit(limit)
+    named = func.lower(pets.c.name).in_(names) | pets.c.name.in_(words)
+    wanted = select(pets).where(*present(shop), named).order_by(pets.c.id).limit(limit)
     return [pet_from(row) for row in connection.execute(wanted)]
 
 
 def count_stock(shop: Shop, connection: Connection) -> list[SpeciesStock]:
     """Return what is for sale of each species, the most kinds first."""
     kinds = func.count()
-    columns = [pets.c.species, kinds, func.sum(pets.c.stock), func.min(pets.c.price_cents), func.max(pets.c.price_cents)]
-    statement = select(*columns).where(*present(shop), *_for_sale()).group_by(pets.c.species).order_by(kinds.desc(), pets.c.species)
-    return [SpeciesStock(Species(row[0]), *(int(value) for value in row[1:])) for row in connection.execute(statement)]
+    numbers = [kinds, func.sum(pets.c.stock), func.min(pets.c.price_cents), func.max(pets.c.price_cents)]
+    each = (pets.c.species, pets.c.currency)
+    statement = select(*each, *numbers).where(*present(shop), *_for_sale())
+    rows = connection.execute(statement.group_by(*each).order_by(kinds.desc(), *each))
+    return [SpeciesStock(Species(row[0]), row.currency, *(int(count) for count in row[2:])) for row in rows]
 
 
 def split_words(text: str) -> tuple[str, ...]:

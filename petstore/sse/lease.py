@@ -12,6 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from functools import cached_property
 
 from sqlalchemy import Column, Connection, String, Table, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -56,10 +57,14 @@ class Lease:
     def __init__(self, log: EventLog, name: str) -> None:
         self._log = log
         self._name = name
-        self._holder = secrets.token_hex(16)
         self._renew_at = 0.0
         self.free_in_s = 0.0
         """After a `take` in vain: how long the lease of the other one lasts, if he doesn't renew it."""
+
+    @cached_property
+    def _holder(self) -> str:
+        """Its name, given at the first use: what is made before a fork would have the same one in every worker."""
+        return secrets.token_hex(16)
 
     def take(self) -> bool:
         """Take or renew the lease. Returns whether it is ours now. Raises LogUnavailable."""

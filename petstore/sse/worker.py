@@ -14,6 +14,7 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
@@ -27,6 +28,9 @@ from gunicorn.workers.ggevent import GeventWorker
 
 ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 """What tells a worker to end. Ctrl-C reaches every process of a terminal, and gunicorn hands it on as QUIT: all three are one."""
+
+LAST_S = 3.0
+"""What is left of the time that gunicorn gives us, after which it kills: to end what would not, and to hand over what we hold."""
 
 TICK_S = 1.0
 """How often the worker tells gunicorn that it lives, and sees whether gunicorn still does."""
@@ -108,7 +112,7 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no t
         return server
 
     def _leave(self, pools: list[Pool]) -> None:
-        until = time.monotonic() + self.cfg.graceful_timeout
+        until = time.monotonic() + self.cfg.graceful_timeout - LAST_S
         while not all(pool.join(TICK_S / 2) for pool in pools):
             self.notify()
             if time.monotonic() > until:
@@ -116,6 +120,12 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no t
                 for pool in pools:
                     pool.kill(timeout=TICK_S)
                 return
+
+
+def forget_code(packages: Sequence[str]) -> None:
+    """Have these packages be imported anew: they may have changed since the server has started, from which we were forked."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in packages]:
+        del sys.modules[name]
 
 
 def _make_room(descriptor: int, count: int) -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from petstore.ai import EmbeddedRecommender, PetIndex, Recommendation
-from petstore.shop import Customer, Pet, Preferences, Shop, Size, Species, all_pets, get_customer
+from petstore.ai.reason import is_similar
+from petstore.shop import Customer, Kind, Pet, Preferences, Shop, Size, Species, all_pets, get_customer
 from petstore.shop.catalogue import read_catalogue
 from petstore.sse import EventLog, Feed, SqlEventLog
 from tests.ai.people import add_customer
@@ -190,3 +191,9 @@ def test_a_reason_that_is_not_true_is_found(log: EventLog, reason: str):
     customer = add_customer(log, Preferences(species=(Species.REPTILE,), max_price_cents=5000))
     with pytest.raises(AssertionError, match="isn't true"):
         assert_true(Facts(log), customer, [Recommendation(pet.id, pet.name, 0.5, reason)])
+
+
+def test_two_of_whose_breed_nothing_is_known_are_not_of_one():
+    one = Kind(Species.DOG, "", 1, Size.SMALL, "", False, ())
+    assert not is_similar(one, one._replace(size=Size.LARGE))
+    assert is_similar(one._replace(breed="Beagle"), one._replace(breed="Beagle", size=Size.LARGE))

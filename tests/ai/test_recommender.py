@@ -229,3 +229,11 @@ def test_a_shop_is_quick_once_it_was_read_and_as_long_as_it_is_small(
         with monkeypatch.context() as patch:
             patch.setattr(embedded_recommender, bound, 3)
             assert not recommender.is_quick(Shop(log))
+
+
+def test_a_newsletter_is_no_taste(log: EventLog, recommender: EmbeddedRecommender):
+    new, reader = (
+        ids(list(recommender.recommend(Shop(log), one, [], 20)))
+        for one in (SOMEBODY_NEW, dataclasses.replace(SOMEBODY_NEW, preferences=Preferences(newsletter=True, notifications=False)))
+    )
+    assert new == reader

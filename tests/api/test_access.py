@@ -199,6 +199,20 @@ class TestABearerToken:
         assert client.delete(me, headers=third).status_code == 204
         assert_problem(client.get("/v1/pets", headers=third), 401, "invalid_token")
 
+    @pytest.mark.parametrize("matching", [False, True])
+    def test_that_was_stolen_can_not_take_the_account_from_who_has_changed_the_password(self, client: FlaskClient, matching: bool):
+        ada = {"username": "ada.l", "email": "ada@example.com", "password": "a long sentence is best"}
+        user = client.post("/v1/users", json=ada).get_json()
+        me, stolen, own = user["links"]["self"], authorization(user["id"]), authorization(user["id"])
+        for held in (stolen, own):
+            assert client.get(me, headers=held).status_code == 200, "which is remembered for a while"
+        assert client.put(me, json=ada | {"password": "another long sentence"}, headers=own).status_code == 200
+        condition = {"If-Match": client.get(me, headers=stolen).headers["ETag"]} if matching else {}
+        assert_problem(client.put(me, json=ada, headers=stolen | condition), 401, "invalid_token")
+        assert_problem(client.delete(me, headers=stolen | condition), 401, "invalid_token")
+        signed_in_again = client.post("/v1/auth/tokens", json={"username": "ada.l", "password": "another long sentence"})
+        assert signed_in_again.status_code == 200
+
     def test_is_void_where_the_password_changes_while_it_is_checked(
         self, app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
     ):
@@ -552,3 +566,9 @@ class TestATokenThatIsNotGood:
         for client in (app.test_client(), signed_in(app, CUSTOMER)):
             assert_problem(client.post(f"{path}?token=x", json=body), 401, "invalid_token")
         assert log.head() == before
+
+
+def test_no_cache_keeps_what_a_link_has_opened(client: FlaskClient):
+    order = place(client)
+    for opened in (order["links"]["self"], order["links"]["payment"]):
+        assert client.get(opened).headers["Cache-Control"] == "no-store"

@@ -204,6 +204,7 @@ def test_a_bad_request_is_a_problem_that_openai_s_clients_understand_too(
     [
         dict.fromkeys(["stream", "stream_options", "max_tokens", "temperature", "n", "stop", "tools", "tool_choice", "top_p"]),
         {"response_format": {"type": "text"}, "n": 1, "seed": 7, "user": "somebody", "metadata": {"a": "b"}},
+        {"logprobs": False, "parallel_tool_calls": True, "modalities": ["text"], "top_logprobs": None, "function_call": None},
     ],
 )
 def test_what_says_what_holds_anyway_is_let_pass(client: FlaskClient, change: dict[str, Any]):
@@ -369,3 +370,27 @@ def test_one_customer_s_waiting_answers_are_limited_too(make_app: Callable[..., 
     assert signed_in(app, STAFF).post(CHAT, json=QUESTION).status_code == 200
     admission.give_back([f"user {CUSTOMER}"])
     assert client.post(CHAT, json=QUESTION).status_code == 200
+
+
+def test_each_citation_of_a_stream_is_whole(client: FlaskClient):
+    parts = chunks(client.post(CHAT, json=QUESTION | {"stream": True}))
+    cited = [one for part in parts for choice in part["choices"] for one in choice["delta"].get("annotations", [])]
+    assert cited
+    assert all(set(one["url_citation"]) == {"title", "url", "start_index", "end_index"} for one in cited)
+
+
+def test_what_else_a_part_of_text_has_is_let_pass(client: FlaskClient):
+    part = {"type": "text", "text": "a quiet cat", "cache_control": {"type": "ephemeral"}}
+    parts = client.post(CHAT, json={"messages": [{"role": "user", "content": [part] * 2}]})
+    assert (
+        parts.get_json()["choices"]
+        == client.post(CHAT, json={"messages": [{"role": "user", "content": "a quiet cat" * 2}]}).get_json()["choices"]
+    )
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_a_temperature_is_a_number(client: FlaskClient, number: str):
+    body = json.dumps(QUESTION)[:-1] + f', "temperature": {number}}}'
+    refused = client.post(CHAT, data=body, content_type="application/json")
+    assert refused.status_code in (400, 422)
+    assert refused.get_json()["errors"][0]["field"] in ("", "temperature")

@@ -139,6 +139,12 @@ def test_a_disk_that_is_full_is_told_and_nothing_is_left(
     assert send(staff, png()).status_code == 503
     assert (state(), files(tmp_path)) == (before, [])
 
+    def refuse(**_: object) -> None:
+        raise full
+
+    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    assert send(staff, png()).status_code == 503
+
 
 def test_a_photo_of_five_mebibytes_is_taken(staff: FlaskClient):
     assert send(staff, jpeg()[:-2] + bytes(5 * MEBIBYTE - len(jpeg())) + b"\xff\xd9").status_code == 201

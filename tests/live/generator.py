@@ -45,4 +45,4 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     if case.headers and re.fullmatch("[!-~]{1,255}", str(case.headers.get(KEY, ""))):
         case.headers[KEY] = f"{case.headers[KEY][:200]}-{uuid4()}"
     if case.query and re.fullmatch("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", str(case.query.get("tenantId", ""))):
-        case.query["tenantId"] = os.environ["PETSTORE_TENANT"]
+        case.query["tenantId"] = os.environ["SHOP_TENANT"]

@@ -46,6 +46,25 @@ def locked(database: Path) -> Iterator[sqlite3.Connection]:
                 connection.execute("ROLLBACK")
 
 
+def test_who_never_sends_what_was_announced_keeps_no_worker_from_ending(start: Callable[..., Server]):
+    server = start(workers=1)
+    head = b"POST /v1/orders HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"
+    with closing(server.connect(server.worker_pids()[0])) as stuck:
+        stuck.sendall(head)
+        assert ask(server, "GET", "/healthz").status == 200
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(TOO_LATE_S) == 0
+    assert "SIGKILL" not in server.log
+
+
+def test_who_never_sends_what_was_announced_is_told_so_and_sent_away(start: Callable[..., Server]):
+    server = start(workers=1, PETSTORE_STUCK_S=1)
+    with Exchange(
+        server.address, "/v1/orders", {"Content-Type": "application/json", "Content-Length": "10"}, method="POST", wait=False
+    ) as stuck:
+        assert stuck.read_head().status == 400
+
+
 def open_streams(server: Server, stack: ExitStack) -> list[Exchange]:
     """Open a stream of each kind, in either version of HTTP."""
     order = place(server)

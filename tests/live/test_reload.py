@@ -1,16 +1,18 @@
 """Workers that are replaced while clients keep coming: none is refused, and those who are in flight get their answer."""
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from tests.live.client import Exchange
 from tests.live.follower import Follower, Writer, told
-from tests.live.server import Server, wait_until
+from tests.live.server import ROOT, Server, wait_until
 from tests.live.shop import BUDDY, INVENTORY, JSON, STAFF, ask, get, new_stock
 from tests.live.storm import reload
 
@@ -46,6 +48,26 @@ class Caller:
             except (OSError, AssertionError) as error:
                 self.failures.append(repr(error))
             self.answered += 1
+
+
+def test_a_reload_brings_the_code_that_is_installed_by_then(tmp_path: Path):
+    root = tmp_path / "installed"
+    root.mkdir()
+    for name in ("app.py", "wsgi.py", "gunicorn.conf.py"):
+        shutil.copy(ROOT / name, root)
+    shutil.copytree(ROOT / "petstore", root / "petstore")
+    with closing(Server(tmp_path / "var", root=root, PETSTORE_DEMO=1)) as server:
+        server.wait_until_ready()
+        assert ask(server, "GET", "/healthz").json()["status"] == "ok"
+        health = root / "petstore/api/health.py"
+        health.write_text(health.read_text().replace('"ok"', '"newer"'))
+        for _ in range(2):
+            reload(server)
+            server.wait_until_ready()
+            for pid in server.worker_pids():
+                with Exchange(server.address, "/healthz", connection=server.connect(pid)) as answer:
+                    assert answer.read_to_end().body.count(b"newer") == 1
+        server.terminate()
 
 
 def hang_up(server: Server) -> None:

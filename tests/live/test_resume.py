@@ -75,6 +75,11 @@ class TestAnId:
         target = f"{INVENTORY}?evs_last_event_id={events[0].last_event_id}&lastEventId={events[2].last_event_id}"
         assert read(shop, target, 1) == events[3:]
 
+    def test_a_polyfill_that_adds_its_own_to_a_url_that_has_ours_is_not_told_again(self, shop: Server):
+        events = make_events(shop, 4)
+        target = f"{INVENTORY}?lastEventId={events[0].last_event_id}&evs_last_event_id={events[2].last_event_id}"
+        assert read(shop, target, 1) == events[3:]
+
     def test_an_empty_header_is_none(self, shop: Server):
         with Exchange(shop.address, INVENTORY, {"Last-Event-ID": ""}) as stream:
             stream.read_until(lambda: stream.chunks)

@@ -137,6 +137,13 @@ class TestLease:
         processes = [OtherProcess(work, name) for name in "abc"]
         assert [process.end() for process in processes] == [10, 10, 10]
 
+    def test_one_that_was_made_before_a_fork_is_another_one_in_each_process(self, open_log: OpenLog):
+        lease, log = Lease(open_log(), "work"), open_log()
+        child = OtherProcess(lambda tell: lease.take())
+        assert child.end() is True
+        assert not lease.take()
+        log.close()
+
     def test_that_of_a_process_that_was_killed_goes_to_another(self, open_log: OpenLog, clock):
         def work(tell: Any) -> None:
             tell(Lease(open_log(), "work").take())

@@ -9,7 +9,10 @@ recommend(document.querySelector('#recommendations'));
 chat(document.querySelector('#chat'));
 watchInventory(document.querySelector('#inventory ul'));
 
-/** Follows a stream: calls what `on` has for each type of event with its data, and `on.end` when nothing more comes. */
+/**
+ * Follows a stream: calls what `on` has for each type of event with its data, and `on.end` when nothing more comes, with the type of the
+ * last event: `complete`, `error`, or null where the stream was refused.
+ */
 function follow(url, on) {
   const source = new EventSource(url);
   for (const type of Object.keys(on).filter((type) => type !== 'end')) {
@@ -19,7 +22,7 @@ function follow(url, on) {
       else if (event.data) on.error(JSON.parse(event.data));
       if (type === 'complete' || (type === 'error' && (event.data || source.readyState === EventSource.CLOSED))) {
         source.close();
-        on.end?.(type === 'complete');
+        on.end?.(event.data ? type : null);
       }
     });
   }
@@ -61,9 +64,9 @@ function recommend(section) {
         state.textContent = reason ? `Stopped: ${reason}.` : `${total} pets in ${processingTime} ms, by ${by}.`;
       },
       error: () => (state.textContent = 'The recommendations could not be finished. Choose a customer to try again.'),
-      end: (complete) => {
+      end: (last) => {
         show(null);
-        if (!complete && !list.children.length) state.textContent = 'Refused: only the demo shows recommendations without a token.';
+        if (!last && !list.children.length) state.textContent = 'Refused: only the demo shows recommendations without a token.';
       },
     });
   };
@@ -78,7 +81,7 @@ function card({ name, score, reason }) {
 
 function chat(section) {
   const [talk, form, stop] = ['.talk', 'form', '[type=button]'].map((wanted) => section.querySelector(wanted));
-  const show = progressIn(section);
+  const [show, ask] = [progressIn(section), form.querySelector('button')];
   const said = [];
   let run = JSON.parse(sessionStorage.getItem(RUN));
   const say = (role, text) => {
@@ -92,7 +95,7 @@ function chat(section) {
     run.asked.forEach(({ role, content }) => said.push({ role, content }) && say(role, content));
     const line = say('assistant', '');
     const fail = (why) => line.append(element('span', { class: 'failed' }, ` ${why}`));
-    stop.hidden = false;
+    [stop.hidden, ask.disabled] = [false, true];
     follow(run.stream, {
       gap: () => line.replaceChildren(),
       delta: ({ content }) => (line.append(content), (talk.scrollTop = talk.scrollHeight)),
@@ -103,19 +106,33 @@ function chat(section) {
         line.replaceChildren(...withLinks(line.textContent));
       },
       error: () => fail('The answer was cut off. Ask again.'),
-      end: () => [show(null), (stop.hidden = true)],
+      end: (last) => {
+        show(null);
+        [stop.hidden, ask.disabled] = [true, false];
+        if (last) return;
+        // Of a run that isn't kept any more there is nothing to see, not even in a reload of the page.
+        sessionStorage.removeItem(RUN);
+        fail('The answer is gone. Ask again.');
+      },
     });
   };
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
+    if (ask.disabled) return;
     const asked = { role: 'user', content: form.question.value };
     // Where the page didn't come over TLS, nor from this machine, the browser makes no UUIDs.
     const key = crypto.randomUUID ? { 'Idempotency-Key': crypto.randomUUID() } : {};
     const headers = { 'Content-Type': 'application/json', ...key };
     const body = JSON.stringify({ kind: 'CHAT', messages: [...said, asked].slice(-20) });
-    const answer = await fetch('/v1/runs', { method: 'POST', headers, body });
-    const started = await answer.json();
-    if (!answer.ok) return say('assistant', started.detail).classList.add('failed');
+    ask.disabled = true;
+    const [ok, started] = await fetch('/v1/runs', { method: 'POST', headers, body })
+      .then(async (answer) => [answer.ok, await answer.json()])
+      .catch(() => [false, { detail: 'The shop did not answer. Ask again.' }]);
+    if (!ok) {
+      ask.disabled = false;
+      say('assistant', started.detail).classList.add('failed');
+      return;
+    }
     form.reset();
     run = { asked: [asked], self: started.links.self, stream: started.links.stream };
     sessionStorage.setItem(RUN, JSON.stringify({ ...run, asked: [...said, asked] }));
