@@ -6,11 +6,14 @@ Must not hold logic of its own.
 import os
 import sys
 
+# On HUP this file is executed again, in the same process: whatever is installed by then is to be served.
+for _name in [name for name in sys.modules if name.partition(".")[0] in ("app", "petstore")]:
+    del sys.modules[_name]
+
 from app import places, prepare, spare
 from petstore.api.metrics import clear, forget_worker
 from petstore.logs import ServerLogger
 from petstore.settings import SettingsError, load
-from petstore.sse.worker import forget_code
 
 try:
     settings = load()
@@ -32,8 +35,6 @@ limit_request_line = 8190
 # An idle connection holds a stopping worker for this long, and nginx lets go of one before we do (deploy/nginx.conf).
 keepalive = 2
 graceful_timeout = 10
-
-reloaded = False
 
 # It would be written to the home directory, which a server need not have.
 control_socket_disable = True
@@ -61,20 +62,15 @@ def when_ready(server):
 
 
 def on_reload(server):
-    global reloaded
-    reloaded = True
+    prepare(settings)  # Newer code may want another schema.
 
 
 def post_fork(server, worker):
-    if reloaded:
-        forget_code(("app", "petstore"))  # It may be newer than what this process was started with.
     if hasattr(worker, "heed"):  # A command line can ask for another class.
         worker.heed(server.SIG_QUEUE)
 
 
 def post_worker_init(worker):
-    if reloaded:
-        sys.modules["app"].prepare(settings)  # Newer code may want another schema.
     background = worker.wsgi.extensions["petstore.background"]
     background.start()
     background.watch(worker)

@@ -14,7 +14,7 @@ from petstore.ai.engine import Message, Role
 from petstore.shop import Size, Species, Wishes
 
 MAX_NAMES = 40
-"""Words of a message that may be the name of a pet: each is looked up."""
+"""Words of a message that may be the name of a pet, and as many pairs of words: each is looked up."""
 
 MAX_BREEDS = 6
 """Words of a message that may be part of a breed's name: each is compared with every breed."""
@@ -123,17 +123,23 @@ _PRIVATE = re.compile(
     r"\b(?:(?<!in )orders?|refund|parcel|tracking|password|account|invoice|credit card|e-?mail|address|customers?|prompt|"
     r"(?:your|system|previous|all) instructions)\b"
 )
-_LIFESPAN = re.compile(r"\bhow (?:long|old)\b|\blife expectancy\b")
+_LIFESPAN = re.compile(
+    r"\bhow (?:long|many years) (?:do|does|can|will|would)\b.{0,40}\blive\b|"
+    r"\bhow old (?:do|does|can|will)\b.{0,40}\b(?:get|become|grow|live)\b|\blive long\b|\blife ?(?:span|expectancy)\b"
+)
 
-# A whole number, but not of months or pounds.
+# An amount, but not of months, pounds or children.
 _NUMBER = (
     r"([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,7})(\.[0-9]{2})?(?![0-9]|[.,][0-9])\s?(k\b)?"
-    r"(?!\s*-?\s*(?:days?|weeks?|months?|years?|yrs?|kg|kilos?|lbs?|pounds?|cm|inch|inches|feet)\b)"
+    r"(?!\s*-?\s*(?:days?|weeks?|months?|years?|yrs?|hours?|minutes?|kg|kilos?|lbs?|pounds?|cm|inch|inches|feet|"
+    r"people|persons?|kids?|child|children|pets?|animals?|cats?|dogs?)\b)"
 )
 _MOST = re.compile(
-    rf"\b(?:under|below|less than|up to|at most|max(?:imum)?(?: of)?|budget(?: of| is)?|within)\s+[$€£]?\s?{_NUMBER}"
+    r"\b(?:no more than|not more than|not over|not above|nothing over|nothing above|"
+    r"under|below|less than|up to|at most|max(?:imum)?(?: of)?|budget(?: of| is)?|within)"
+    rf"\s+[$€£]?\s?{_NUMBER}"
 )
-_BETWEEN = re.compile(rf"\bbetween\s+[$€£]?\s?[0-9][0-9,.]{{0,9}}\s?k?\s+and\s+[$€£]?\s?{_NUMBER}")
+_BETWEEN = re.compile(rf"\bbetween\s+[$€£]?\s?[0-9][0-9,.]{{0,9}}\s?k?\s+and\s+[$€£]?\s?{_NUMBER}( dollars| euros| usd| eur)?")
 _PRICE = re.compile(rf"(\b(?:over|above|more than|at least|from|between|starting at)\s+)?[$€£]\s?{_NUMBER}")
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _NOT_KIDS = re.compile(r"\b(?:no|without) (?:kids|children|child)\b")
@@ -161,7 +167,7 @@ def understand(messages: Iterable[Message]) -> Request:
 
 
 def _read(text: str) -> Request:
-    lower = text.lower()
+    lower = " ".join(text.lower().split())  # Blanks by the thousand would cost their square.
     words = _WORD.findall(lower)
     lists = {_LIST_OF[word] for word in words if word in _LIST_OF}
     wishes = _wishes(lower, words, lists)
@@ -202,9 +208,12 @@ def _wishes(lower: str, words: list[str], lists: set[str]) -> Wishes:
 
 def _budget(lower: str) -> int | None:
     """Return the most that something may cost, in cents. What it should cost at the least is no wish of ours."""
-    told = _BETWEEN.search(lower) or _MOST.search(lower)
-    if told is not None:
-        return _cents(*told.groups())
+    if (most := _MOST.search(lower)) is not None:
+        return _cents(*most.groups())
+    if (between := _BETWEEN.search(lower)) is not None:
+        *number, currency = between.groups()
+        if currency or re.search(r"[$€£]|[0-9]{3}", between[0]):
+            return _cents(*number)
     prices = [price.groups() for price in _PRICE.finditer(lower)]
     return next((_cents(*number) for least, *number in reversed(prices) if least is None), None)
 
@@ -221,8 +230,13 @@ def _names(text: str) -> tuple[str, ...]:
     # A capital makes a word a name, and so does what stands before it: "is opal calm" asks for Opal, "an opal ring" doesn't.
     words = [word for word in _WORD.finditer(text) if word[0][0].isupper()]
     pairs = [f"{one[0]} {other[0]}" for one, other in pairwise(words) if text[one.end() : other.start()] == " "]
-    names = [name.removesuffix("'s") for name in [*pairs, *(word[0] for word in words), *_NAMED.findall(text)]]
-    return tuple(dict.fromkeys(name for name in names if 2 < len(name) <= MAX_WORD))[:MAX_NAMES]
+    singles = [*(word[0] for word in words), *_NAMED.findall(text)]
+    return (*_first_names(singles), *_first_names(pairs))
+
+
+def _first_names(names: list[str]) -> tuple[str, ...]:
+    shortened = (name.removesuffix("'s") for name in names)
+    return tuple(dict.fromkeys(name for name in shortened if 2 < len(name) <= MAX_WORD))[:MAX_NAMES]
 
 
 def _breeds(words: list[str]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ Whatever isn't one's own is answered like what doesn't exist, so that nobody lea
 does with it, nor passwords.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from flask import Flask, g, request, url_for
 from werkzeug import Response
@@ -104,14 +104,14 @@ def own_customer(customer_id: str) -> str:
     return customer_id
 
 
-def check_caller(shop: Shop) -> None:
-    """See that the caller's bearer token is good at this moment, by what `shop` sees. Raises Unauthorized.
+def caller_check() -> Callable[[Shop], object]:
+    """Return what raises Unauthorized unless the caller's bearer token is good at this moment, by what a shop sees.
 
-    Before what can't be undone: who has changed the password because it was stolen must not lose the account within half a minute.
+    For what can't be undone: who has changed the password because the token was stolen must not lose the account within half a
+    minute. It knows the caller, as a transaction runs where no request is at hand.
     """
     caller = current_caller()
-    if caller.user_id is not None:
-        check_now(shop, caller.user_id, caller.issued_at)
+    return lambda shop: None if caller.user_id is None else check_now(shop, caller.user_id, caller.issued_at)
 
 
 def own_recommendations(customer_id: str) -> str:

@@ -6,7 +6,7 @@ Others' accounts don't exist, but for staff.
 from flask import Blueprint, Response
 
 from petstore.ai import forget_customer
-from petstore.api.access import check_caller, own_customer
+from petstore.api.access import caller_check, own_customer
 from petstore.api.bearer import Scope
 from petstore.api.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, if_matches, tagged
 from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, once
@@ -111,9 +111,10 @@ def replace(user_id: str, body: UserProfile) -> Response:
     if body.password is not None:
         spend_password()
     password_hash = None if body.password is None else services().passwords.hash(body.password)
+    check = caller_check()
 
     def change(shop: Shop) -> Customer:
-        check_caller(shop)
+        check(shop)
         return replace_profile(shop, user_id, body.profile(), password_hash)
 
     customer = if_matches(lambda shop: _own(shop, user_id), lambda shop: shop.together(change))
@@ -131,10 +132,10 @@ def delete(user_id: str) -> Response:
     within half a minute.
     """
     own_customer(user_id)
-    meter = services().runs.meter
+    meter, check = services().runs.meter, caller_check()
 
     def close(shop: Shop) -> None:
-        check_caller(shop)
+        check(shop)
         remove_customer(shop, user_id)
         forget_customer(shop, user_id, meter)
 

@@ -14,7 +14,6 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Sequence
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
@@ -88,7 +87,7 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no t
         super().load_wsgi()
 
     def run(self) -> None:
-        """Serve until the end, then wait for the connections that are left, as long as gunicorn's `graceful_timeout` allows."""
+        """Serve until the end, then wait for the connections that are left, as long as `graceful_timeout` allows, less LAST_S."""
         for number in ENDINGS:
             # A handler of gevent's wakes a loop that waits; Python's own would be called when something else has.
             gevent.signal_handler(number, self.handle_exit, int(number), None)
@@ -112,7 +111,8 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no t
         return server
 
     def _leave(self, pools: list[Pool]) -> None:
-        until = time.monotonic() + self.cfg.graceful_timeout - LAST_S
+        patience_s = self.cfg.graceful_timeout
+        until = time.monotonic() + patience_s - min(LAST_S, patience_s / 2)
         while not all(pool.join(TICK_S / 2) for pool in pools):
             self.notify()
             if time.monotonic() > until:
@@ -120,12 +120,6 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no t
                 for pool in pools:
                     pool.kill(timeout=TICK_S)
                 return
-
-
-def forget_code(packages: Sequence[str]) -> None:
-    """Have these packages be imported anew: they may have changed since the server has started, from which we were forked."""
-    for name in [name for name in sys.modules if name.partition(".")[0] in packages]:
-        del sys.modules[name]
 
 
 def _make_room(descriptor: int, count: int) -> None:

@@ -83,6 +83,7 @@ function chat(section) {
   const [talk, form, stop] = ['.talk', 'form', '[type=button]'].map((wanted) => section.querySelector(wanted));
   const [show, ask] = [progressIn(section), form.querySelector('button')];
   const said = [];
+  ask.disabled = false; // Some browsers keep that over a reload.
   let run = JSON.parse(sessionStorage.getItem(RUN));
   const say = (role, text) => {
     const line = element('p', { class: role === 'user' ? 'mine' : null }, text);
@@ -109,12 +110,16 @@ function chat(section) {
       end: (last) => {
         show(null);
         [stop.hidden, ask.disabled] = [true, false];
-        if (last) return;
-        // Of a run that isn't kept any more there is nothing to see, not even in a reload of the page.
-        sessionStorage.removeItem(RUN);
-        fail('The answer is gone. Ask again.');
+        if (!last) lost(fail);
       },
     });
+  };
+  // The stream was refused: because nothing is left of the run, or for a while.
+  const lost = async (fail) => {
+    const { status } = await fetch(run.self).catch(() => ({}));
+    if (![401, 404].includes(status)) return fail('Reload the page to see the rest.');
+    sessionStorage.removeItem(RUN);
+    fail('The answer is gone. Ask again.');
   };
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
