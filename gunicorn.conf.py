@@ -62,7 +62,10 @@ def when_ready(server):
 
 
 def on_reload(server):
-    prepare(settings)  # Newer code may want another schema.
+    try:
+        prepare(settings)  # Newer code may want another schema.
+    except SettingsError as error:
+        server.log.error("%s", error)  # A database that is busy just now must not end a server that runs.
 
 
 def post_fork(server, worker):

@@ -23,7 +23,7 @@ QUICK = 1000
 """Pets up to which ten picks take about half a millisecond."""
 
 QUICK_PAIRS = 5000
-"""The same of likes and purchases, through which the friends of a customer's pets are found."""
+"""Likes and purchases up to which the friends of all pets of a customer are found within 5 ms, though none is remembered."""
 
 MOST = 100
 """Recommendations of one run, so that scores have room to fall."""

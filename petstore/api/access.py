@@ -87,7 +87,7 @@ def own_order(order: Order, *, change: bool = False, follow: bool = True) -> Ord
 
 def customer_for_order(user_id: str | None) -> str | None:
     """Return for whom the caller orders, who may have named somebody; None for a guest. Raises CustomerNotFound, Unauthorized."""
-    current_links()  # Of a bad one the answer's links would know only when the order is placed.
+    current_links()  # A bad one would be refused only where the answer's links are made, when the order is placed.
     caller = current_caller()
     if caller.user_id is None:
         if user_id is not None:
@@ -138,7 +138,7 @@ def sees_recommendations(customer_id: str) -> bool:
 
 def own_chat() -> str | None:
     """Return the customer who asks in a chat, None for a guest, who may in the demo alone. Raises Unauthorized, Forbidden."""
-    current_links()  # As above.
+    current_links()  # A bad one would be refused only when the answer is generated.
     caller = current_caller()
     if caller.user_id is not None:
         caller.need(Scope.CHAT_WRITE)

@@ -98,8 +98,8 @@ class Outlet:
 def find_outlet(connection: Any, caller: FrameType | None, patience_s: Callable[[], float]) -> Outlet | None:
     """Return the outlet of a stream whose body `caller` begins to iterate, or None where the socket isn't ours to write to.
 
-    A socket that isn't ours but can be seen is watched over by the
-    kernel, which ends it when nothing of what the server writes is taken for too long.
+    A socket that isn't ours but can be seen is watched over by the kernel, which ends it when nothing of what the server writes is
+    taken for too long.
     """
     if caller is None or not hasattr(connection, "_sock"):
         return None

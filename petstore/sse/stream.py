@@ -52,8 +52,8 @@ logger = logging.getLogger(__name__)
 class Stream:
     """An iterable of chunks, each made of whole lines.
 
-    `connection` is the client's socket, where the server shows it.
-    `snapshot` returns the URL whose body restores the state of a topic; it's called here and now, while the request is at hand.
+    `connection` is the client's socket, where the server shows it. `snapshot` returns the URL whose body restores the state of a
+    topic; it's called here and now, while the request is at hand.
     """
 
     __slots__ = (
