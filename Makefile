@@ -44,6 +44,12 @@ clean: ## remove what can be made again; var/ holds the shop's data and stays
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp says that a step has ended well, so that the next `make` skips it; one that was cut short is done again.
+# Whoever names a Python of another version than that of .venv has it made anew; without a name, what is there is used.
+ifneq ($(origin PYTHON),file)
+ifneq ($(shell '$(PYTHON)' --version 2>&1 || true),$(shell $(BIN)/python --version 2>&1 || true))
+.PHONY: .venv/made.stamp
+endif
+endif
 .venv/made.stamp:
 	@command -v '$(PYTHON)' >/dev/null || \
 		{ echo "'$(PYTHON)' was not found: install Python 3.11 or later, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
@@ -72,5 +78,4 @@ bench/.peers/made.stamp: requirements-bench.txt bench/peers/install.sh bench/pee
 	@echo "Installing the benchmarks' peers into bench/.peers ..."
 	@$(BIN)/python -m venv --clear bench/.peers/python
 	@bench/.peers/python/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
-	@bench/peers/install.sh bench/.peers
-	@touch $@
+	@if bench/peers/install.sh bench/.peers; then touch $@; else echo "Going on without; the next make tries again."; fi

@@ -12,7 +12,6 @@ import sys
 
 from flask import Flask
 from sqlalchemy.exc import DatabaseError
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from petstore import api, web
 from petstore.ai import (
@@ -30,6 +29,7 @@ from petstore.ai import (
     Runs,
     Sweep,
 )
+from petstore.api.address import behind_proxies
 from petstore.api.bearer import derived_key
 from petstore.api.caller import Trust
 from petstore.api.metrics import Metrics, Uncounted
@@ -60,7 +60,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     configure_logging(settings)
     app = api.Application(__name__)
     if settings.proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)  # type: ignore[method-assign]
+        app.wsgi_app = behind_proxies(app.wsgi_app, settings.proxies)  # type: ignore[assignment,method-assign]
     log = SqlEventLog(settings.database_path)
     metrics = _metrics(settings)
     audience = Audience(metrics)

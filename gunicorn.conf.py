@@ -14,6 +14,7 @@ from app import places, prepare, spare
 from petstore.api.metrics import clear, forget_worker
 from petstore.logs import ServerLogger
 from petstore.settings import SettingsError, load
+from petstore.sse import Error
 
 try:
     settings = load()
@@ -58,7 +59,10 @@ def when_ready(server):
         from petstore.api.introduction import introduce
 
         # Not the setting: port 0 has become another one by now.
-        print(introduce(settings, str(server.LISTENERS[0])), flush=True)
+        try:
+            print(introduce(settings, str(server.LISTENERS[0])), flush=True)
+        except Error as error:  # A shop that is empty, as visitors can make it, has nothing to show, but is served.
+            server.log.warning("the demo can't introduce itself: %s", error)
 
 
 def on_reload(server):

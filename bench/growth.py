@@ -39,6 +39,7 @@ def topics(count: int) -> Numbers:
     with session(Petstore, count) as running:
         paths, names = _place_orders(running, count)
         running.load.open(count, 500, paths)
+        running.load.check()
         (running.directory / "topics").write_text("\n".join(names))
         before = running.process.cpu_s()
         running.load.expect(TOPIC_EVENTS // count, TOPIC_EVENTS / TOPIC_EVENTS_PER_S + 20)

@@ -4,6 +4,7 @@ Must not know which server is under load.
 """
 
 import json
+import math
 import os
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
@@ -14,8 +15,8 @@ from typing import Any, Self
 BULK = 20.0
 """Requests a second when changes come in bulk: above this rate each carries several events, for every server alike."""
 
-ONE_BY_ONE = 2000.0
-"""Requests a second at the most when changes come one by one, evenly spaced."""
+ONE_BY_ONE = math.inf
+"""The same when each change is a request of its own, evenly spaced: at no rate does a request carry two."""
 
 Request = tuple[bytes, int]
 """The bytes of a request, and the events that it makes."""
@@ -26,6 +27,8 @@ class Load:
 
     def __init__(self, program: Path, port: int, key: str, core: int, directory: Path, connections: int) -> None:
         self._directory = directory
+        self.held = 0
+        """Connections that should be open."""
         # The publisher's time in the data tells the order only as long as one connection publishes.
         publishers = "1" if key == "at" else "8"
         self._child = subprocess.Popen(
@@ -48,15 +51,22 @@ class Load:
 
     def open(self, count: int, per_second: float, paths: str | Sequence[str]) -> dict[str, Any]:
         """Open `count` more connections, paced, and hold them."""
+        self.held += count
         return self._ask(f"open {count} {per_second} {self._spec(paths)}")
 
-    def publish(self, requests: Iterable[tuple[int, Request]], expected: int, deadline_s: float) -> dict[str, Any]:
-        """Send requests, each at its microsecond, until each connection has got `expected` events."""
+    def check(self) -> None:
+        """Raise unless all that it holds are open: a server that refuses or drops streams has less to do with the rest."""
+        answer = self._ask("count")
+        if answer["open"] != self.held:
+            raise RuntimeError(f"{answer['open']:,} streams are open, of {self.held:,}")
+
+    def publish(self, requests: Iterable[tuple[int, Request]], expected: int, deadline_s: float, length_s: float) -> dict[str, Any]:
+        """Send requests, each at its microsecond of `length_s`, until each connection has got `expected` events."""
         path = self._directory / "requests"
         with path.open("wb") as file:
             for offset_us, (content, events) in requests:
                 file.write(b"%d %d %d\n%s" % (offset_us, len(content), events, content))
-        return self._ask(f"publish {path} {expected} {deadline_s}")
+        return self._ask(f"publish {path} {expected} {deadline_s} {length_s}")
 
     def expect(self, expected: int, deadline_s: float) -> None:
         """Begin to wait for `expected` events on each connection, which somebody else publishes; `answer` has the result."""
@@ -68,6 +78,7 @@ class Load:
 
     def close(self) -> None:
         """Close all connections."""
+        self.held = 0
         self._ask("close")
 
     def answer(self) -> dict[str, Any]:

@@ -41,8 +41,8 @@ def recommend(pets: int, visits: int, steady_s: float) -> Numbers:
             **spread_of("first", [first for first, _ in times]),
             **spread_of("ten", [last for _, last in times]),
             **spread_of("busy_first", [first for first, _ in more]),
-            "p99_without_ms": without["p99_ms"],
-            "p99_beside_ms": beside["p99_ms"],
+            "schedule_p99_without_ms": without["schedule_p99_ms"],
+            "schedule_p99_beside_ms": beside["schedule_p99_ms"],
             "wrong": without["wrong"] + beside["wrong"],
         }
 

@@ -5,6 +5,8 @@ Must not hold a measure itself: it decides what is measured, in which order, and
 
 import argparse
 import resource
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -61,6 +63,13 @@ class Plan:
     pets: tuple[int, ...]
     part: str | None = None
     """Measure nothing but what has this circumstance: `streams`, `pets`, `workers` or `topics`."""
+    partial: bool = False
+    """Some servers or numbers of streams are left out: the results don't take the place of a whole run's."""
+
+    @property
+    def name(self) -> str:
+        """What the files of its results are called."""
+        return "partial" if self.partial else "quick" if self.quick else "latest"
 
 
 QUICK = Plan(True, ("petstore", "nchan", "writer"), 1, (1000,), (), 3000, 15, 3, 1, 50_000, 0, 0, 0, 1, False, (10_000,))
@@ -154,6 +163,8 @@ def run(plan: Plan, results: Results) -> None:
             begin = time.monotonic()
             try:
                 results.add(server, measure(), **circumstances)
+            except subprocess.CalledProcessError as error:
+                results.failed[f"{server} {shown}"] = f"{error}: {(error.stderr or b'').decode()[-500:]}"
             except (RuntimeError, OSError) as error:
                 results.failed[f"{server} {shown}"] = str(error)
             print(f"{time.monotonic() - begin:6.1f} s  {server} {shown}", file=sys.stderr, flush=True)
@@ -161,14 +172,13 @@ def run(plan: Plan, results: Results) -> None:
 
 
 def save(results: Results, plan: Plan) -> str:
-    """Write JSON, table and plots, and return the table. What was measured only in part is kept nowhere."""
+    """Write JSON, table and plots, and return the table. What was measured of one part only (`--part`) is kept nowhere."""
     text = render(results)
     if plan.part:
         return text
-    name = "quick" if results.quick else "latest"
-    results.save(DIRECTORY / f"{'quick-' if results.quick else ''}{results.when[:10]}.json")
-    plots = draw(results, DIRECTORY, name)
-    (DIRECTORY / f"{name}.md").write_text(text + "".join(f"\n![{plot.stem}]({plot.name})\n" for plot in plots))
+    results.save(DIRECTORY / f"{'' if plan.name == 'latest' else f'{plan.name}-'}{results.when[:10]}.json")
+    plots = draw(results, DIRECTORY, plan.name)
+    (DIRECTORY / f"{plan.name}.md").write_text(text + "".join(f"\n![{plot.stem}]({plot.name})\n" for plot in plots))
     return text
 
 
@@ -188,6 +198,7 @@ def main() -> None:
         "few": options.streams and tuple(map(int, options.streams.split(","))),
         "repeats": options.repeats,
         "part": options.part,
+        "partial": bool(options.only or options.streams),
     }
     plan = Plan(**{name: changes.get(name) or value for name, value in vars(plan).items()})
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -196,6 +207,8 @@ def main() -> None:
         sys.exit(f"{FILES} open files are needed and {hard} are allowed: raise the hard limit (ulimit -Hn)")
     if len(CORES) < 2:
         sys.exit("two cores are needed: one for the server, one for the load")
+    # By an exit the servers are ended; by the signal itself they would be left running.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results = Results(plan.quick, machine(), versions())
     run(plan, results)
     print(save(results, plan))

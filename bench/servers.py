@@ -10,6 +10,7 @@ import resource
 import shutil
 import string
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -21,6 +22,9 @@ BUILD = ROOT / "bench/.build"
 PEERS = ROOT / "bench/.peers"
 OURS = ROOT / ".venv/bin"
 MAX_STREAMS = 20_000
+MAX_CHANGES = 1_000
+"""Changes that the petstore takes in one request."""
+
 SECRET_KEY = "only for the benchmarks"
 
 
@@ -89,15 +93,17 @@ class Petstore(Server):
             "PETSTORE_VAR": str(self.directory),
             "PETSTORE_SECRET_KEY": SECRET_KEY,
             "PETSTORE_MAX_STREAMS": str(MAX_STREAMS),
-            "PETSTORE_LOG_LEVEL": "WARNING",
             "WEB_CONCURRENCY": str(self.workers),
         }
 
     def publish(self, events: int) -> list[Request]:
+        return [self._patch(min(MAX_CHANGES, events - done)) for done in range(0, events, MAX_CHANGES)]
+
+    def _patch(self, events: int) -> Request:
         body = json.dumps({"changes": [self._change() for _ in range(events)]}, separators=(",", ":")).encode()
         headers = {"Host": "127.0.0.1", **self.headers, "Content-Length": str(len(body))}
         lines = ["PATCH /v1/inventory HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
-        return [("\r\n".join(lines).encode() + body, events)]
+        return "\r\n".join(lines).encode() + body, events
 
     def hello(self) -> str:
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
@@ -144,10 +150,24 @@ class Nchan(Server):
         return [str(self._file("usr/sbin/nginx")), "-p", str(self.directory), "-c", "nginx.conf", "-e", "error.log"]
 
     def publish(self, events: int) -> list[Request]:
-        data = '{"petId":"019b4127-e295-7be4-976e-b77988a8b015","oldStock":100000,"newStock":100001,"at":@@@@@@@@@@@@@@@@}'
+        data = self._data("@" * 16)  # where the load generator writes its time
         head = "POST /publish HTTP/1.1\r\nHost: 127.0.0.1\r\nX-EventSource-Event: stock-change\r\n"
         request = f"{head}Content-Length: {len(data)}\r\n\r\n{data}".encode()
         return [(request, 1)] * events
+
+    def hello(self) -> str:
+        """Publish a message first: its stream begins with the newest one, and waits if there is none."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port)
+        body = self._data(str(time.time_ns() // 1000))
+        connection.request("POST", "/publish", body, {"X-EventSource-Event": "stock-change"})
+        if (status := connection.getresponse().status) >= 300:
+            raise RuntimeError(f"nchan answered {status} to a message")
+        connection.close()
+        return "/hello"
+
+    @staticmethod
+    def _data(at: str) -> str:
+        return f'{{"petId":"019b4127-e295-7be4-976e-b77988a8b015","oldStock":100000,"newStock":100001,"at":{at}}}'
 
 
 class Writer(Server):

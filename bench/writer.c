@@ -118,31 +118,34 @@ static void begin_stream(struct connection *c, const char *path) {
     send(c->fd, "0\r\n\r\n", 5, MSG_NOSIGNAL);
 }
 
-static void read_requests(struct connection *c) {
+/* Takes what one recv() brings, and returns whether there may be more: of what is left unread no edge tells. */
+static bool read_requests(struct connection *c) {
     if (c->streams) {
         char rest[512];
         if (recv(c->fd, rest, sizeof rest, MSG_DONTWAIT) == 0) shut(c);
-        return;
+        return false;
     }
-    ssize_t n = recv(c->fd, c->input + c->length, INPUT - 1 - c->length, MSG_DONTWAIT);
-    if (n < 0 && errno == EAGAIN) return;
-    if (n <= 0) { shut(c); return; }
+    size_t room = INPUT - 1 - c->length;
+    ssize_t n = recv(c->fd, c->input + c->length, room, MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN) return false;
+    if (n <= 0) { shut(c); return false; }
     c->length += (size_t)n;
     c->input[c->length] = 0;
     char *at = c->input, *end;
     while ((end = strstr(at, "\r\n\r\n"))) {
         if (!strncmp(at, "GET ", 4)) {
             begin_stream(c, at + 4);
-            if (c->streams) return;
+            if (c->streams) return false;
         } else {
             const char *number = strstr(at, "n=");
             publish(number && number < end ? atol(number + 2) : 1);
-            if (send(c->fd, DONE, sizeof DONE - 1, MSG_NOSIGNAL) < 0) { shut(c); return; }
+            if (send(c->fd, DONE, sizeof DONE - 1, MSG_NOSIGNAL) < 0) { shut(c); return false; }
         }
         at = end + 4;
     }
     c->length -= (size_t)(at - c->input);
     memmove(c->input, at, c->length);
+    return (size_t)n == room;
 }
 
 static void accept_all(void) {
@@ -175,7 +178,8 @@ static void serve(void) {
             else if (fd == timer) beat();
             else {
                 if (events[i].events & EPOLLOUT && c->streams && c->blocked) catch_up(c);
-                if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR) && c->fd) read_requests(c);
+                if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR) && c->fd)
+                    while (read_requests(c)) {}
             }
         }
     }

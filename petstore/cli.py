@@ -1,6 +1,6 @@
 """Commands for whoever runs the shop: `python -m petstore.cli staff USERNAME EMAIL` opens an account for one of the staff.
 
-No request can do that: who serves the shop decides who is its staff. Must not hold rules of its own.
+No request can do that: whoever serves the shop decides who its staff are. Must not hold rules of its own.
 """
 
 import argparse
@@ -10,11 +10,18 @@ from collections.abc import Sequence
 
 from app import prepare
 from petstore.settings import Settings, SettingsError, load
-from petstore.shop import Profile, Role, Shop, UsernameTaken, hash_password, register_customer
+from petstore.shop import (
+    MAX_PASSWORD,
+    MAX_USERNAME,
+    MIN_PASSWORD,
+    Profile,
+    Role,
+    Shop,
+    UsernameTaken,
+    hash_password,
+    register_customer,
+)
 from petstore.sse import SqlEventLog
-
-MIN_PASSWORD, MAX_PASSWORD, MAX_USERNAME = 8, 128, 50
-"""What can sign in."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -6,8 +6,8 @@
 - Recommendations: `recommender` is the boundary. `embedded_recommender` goes by `index` (`indexes`: one a tenant), which holds a
   `table` of `features` and what buyers have in common (`interest`); `taste` rates, `variety` picks, `reason` says why.
   `model_ranking` has a model rank.
-- Chat: `engine` is the boundary. `advisor` has rules: `understanding` reads, `lookup` finds pets, `advice` writes, `care` knows
-  animals.
+- Chat: `engine` is the boundary. `advisor` has rules: `understanding` reads, with `words`, `sifting` (what isn't wished for) and
+  `budget`; `lookup` finds pets, `advice` writes, `care` knows animals.
   `model_advisor` has a model, with `tools`.
 - `model` is a language model behind OpenAI's API, `model_bytes` bounds what it may send, `reading` waits for it, `error` is what
   goes wrong.
@@ -35,7 +35,6 @@ from petstore.ai.indexes import PetIndexes as PetIndexes
 from petstore.ai.keeper import Keeper as Keeper
 from petstore.ai.production import PROGRESS as PROGRESS
 from petstore.ai.recommender import Recommendation as Recommendation
-from petstore.ai.recommender import Recommender as Recommender
 from petstore.ai.recommending import RECOMMENDATION as RECOMMENDATION
 from petstore.ai.recommending import Recommending as Recommending
 from petstore.ai.retention import forget_customer as forget_customer
@@ -44,5 +43,6 @@ from petstore.ai.run import RECOMMENDATIONS as RECOMMENDATIONS
 from petstore.ai.run import Run as Run
 from petstore.ai.run import RunKind as RunKind
 from petstore.ai.run import RunStatus as RunStatus
+from petstore.ai.runs import DEFAULT_LIMIT as DEFAULT_LIMIT
 from petstore.ai.runs import Runs as Runs
 from petstore.ai.sweep import Sweep as Sweep

@@ -6,7 +6,8 @@ it can't do it says. It reads nothing but pets, which are public, so no message 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
+from typing import Literal
 
 from sqlalchemy import Connection
 
@@ -14,7 +15,7 @@ from petstore.ai.advice import Advice, advise, introduce, list_stock, present, r
 from petstore.ai.engine import EMBEDDED, Ending, Halt, Question, Source, Usage, count_prompt, count_tokens, cut_tokens
 from petstore.ai.lookup import Lookup
 from petstore.ai.understanding import Aim, Request, understand
-from petstore.shop import Pet, Shop, Size, SpeciesStock, Wishes, count_stock, find_matches, find_named
+from petstore.shop import Pet, Shop, Size, SpeciesStock, Vocabulary, Wishes, count_stock, find_matches, find_named
 
 SHOWN = 3
 """Pets that one answer shows: more would be a list, and there is one."""
@@ -29,16 +30,11 @@ FLAT = Wishes(
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the shop has to a request.
-
-    `breeds` are the words that name one; `above_budget` says that nothing was cheap enough, and these are the next ones.
-    """
+    """What the shop has to a request: pets by their names, those that match or come nearest, and what there is of a species."""
 
     named: Sequence[Pet] = ()
-    breeds: tuple[str, ...] = ()
     matches: Sequence[Pet] = ()
     stock: Sequence[SpeciesStock] = ()
-    above_budget: bool = False
 
 
 class Advisor:
@@ -51,11 +47,15 @@ class Advisor:
         self._lookup = Lookup()
 
     def answer(self, shop: Shop, question: Question, halt: Halt) -> Iterator[str | Ending]:
-        request = understand(question.messages)
-        found = self._find(shop, request)
+        @cache
+        def words() -> Vocabulary:
+            return self._lookup.vocabulary(shop)
+
+        request = understand(question.messages, lambda word: word in words().looks or word in words().names)
+        found = self._find(shop, request, words)
         said = 0
         sources: dict[str, Source] = {}
-        finish_reason = "stop"
+        finish_reason: Literal["stop", "length"] = "stop"
         for advice in _compose(request, found, partial(self._link, shop)):
             piece = cut_tokens(advice.text, question.max_tokens - said)
             said += count_tokens(piece)
@@ -67,23 +67,16 @@ class Advisor:
             sources |= {pet.id: Source(pet.id, pet.name) for pet in advice.pets}
             if halt.requested:
                 break
-        usage = Usage(count_prompt(question.messages), said)
-        yield Ending("length" if finish_reason == "length" else "stop", usage, tuple(sources.values()))
+        yield Ending(finish_reason, Usage(count_prompt(question.messages), said), tuple(sources.values()))
 
-    def _find(self, shop: Shop, request: Request) -> Found:
+    def _find(self, shop: Shop, request: Request, words: Callable[[], Vocabulary]) -> Found:
         if request.aim in (Aim.PRIVATE, Aim.VET):
             return Found()
-        if request.names or request.breeds:
-            # Most words of a message are neither, and to look for each among all pets would take seconds in a large shop.
-            words = self._lookup.vocabulary(shop)
-            names = tuple(name for name in request.names if name.lower() in words.names)
-            if names:
-                named = self._lookup.query(shop, lambda connection: find_named(shop, connection, names, SHOWN))
-                if named:
-                    return Found(named)
-            breeds = tuple(word for word in request.breeds if word in words.looks or word in words.names)
-            aim = Aim.PETS if breeds and request.aim in (Aim.UNKNOWN, Aim.OVERVIEW, Aim.GREETING) else request.aim
-            request = replace(request, aim=aim, breeds=breeds)
+        # Most words of a message are no names, and to look for each among all pets would take seconds in a large shop.
+        if names := tuple(name for name in request.names if name.lower() in words().names):
+            named = self._lookup.query(shop, lambda connection: find_named(shop, connection, names, SHOWN))
+            if named:
+                return Found(named)
         if request.aim in (Aim.UNKNOWN, Aim.GREETING):
             return Found()
         return self._lookup.query(shop, lambda connection: _look_up(shop, connection, request))
@@ -92,16 +85,16 @@ class Advisor:
 def _look_up(shop: Shop, connection: Connection, request: Request) -> Found:
     if request.aim is Aim.OVERVIEW:
         return Found(stock=_of_species(count_stock(shop, connection), request))
-    wishes = replace(request.wishes, words=request.breeds)
-    if request.flat:
-        wishes = _for_a_flat(wishes)
-    matches = find_matches(shop, connection, wishes, SHOWN)
-    above_budget = not matches and wishes.max_price_cents is not None
-    if above_budget:
-        matches = find_matches(shop, connection, replace(wishes, max_price_cents=None, cheapest_first=True), SHOWN)
-    # Where some have a trait that was asked for, those without any would only be in the way.
-    fitting = [pet for pet in matches if {trait.lower() for trait in pet.temperament} & set(request.wishes.temperament)]
-    return Found(matches=fitting or matches, breeds=request.breeds, above_budget=above_budget)
+    wishes = _for_a_flat(request.wishes) if request.flat else request.wishes
+    matches = find_matches(shop, connection, wishes, SHOWN) or find_matches(shop, connection, wishes, SHOWN, nearest=True)
+    return Found(matches=_fitting(matches, request.wishes))
+
+
+def _fitting(matches: Sequence[Pet], wishes: Wishes) -> Sequence[Pet]:
+    """Return those that have a trait that was asked for, and none to avoid: where there are any, others would be in the way."""
+    traits = {pet.id: {trait.lower() for trait in pet.temperament} for pet in matches}
+    good = [pet for pet in matches if not traits[pet.id] & set(wishes.avoid)] or matches
+    return [pet for pet in good if traits[pet.id] & set(wishes.temperament)] or good
 
 
 def _for_a_flat(wishes: Wishes) -> Wishes:
@@ -109,8 +102,8 @@ def _for_a_flat(wishes: Wishes) -> Wishes:
     return replace(
         wishes,
         sizes=wishes.sizes or FLAT.sizes,
-        temperament=wishes.temperament or FLAT.temperament,
-        avoid=tuple(trait for trait in FLAT.avoid if trait not in wishes.temperament),
+        temperament=wishes.temperament or tuple(trait for trait in FLAT.temperament if trait not in wishes.avoid),
+        avoid=wishes.avoid + tuple(trait for trait in FLAT.avoid if trait not in wishes.temperament + wishes.avoid),
     )
 
 
@@ -125,10 +118,9 @@ def _compose(request: Request, found: Found, link: Callable[[str], str]) -> Iter
         yield from present(found.named, request, link)
     elif request.aim is Aim.CARE:
         yield from tell_care(request, found.matches, link)
-    elif found.stock:
-        yield from list_stock(found.stock)
-    elif found.matches or request.aim is Aim.PETS:
-        words = replace(request, wishes=replace(request.wishes, words=found.breeds))
-        yield from advise(words, found.matches, found.above_budget, link)
+    elif request.aim is Aim.OVERVIEW:
+        yield from list_stock(found.stock, request)
+    elif request.aim is Aim.PETS:
+        yield from advise(request, found.matches, link)
     else:
         yield from introduce(request.aim)

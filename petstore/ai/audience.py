@@ -20,7 +20,7 @@ class Audience:
         self._present: Counter[str] = Counter()
         self._left: set[str] = set()
         self.on_leave: Callable[[], object] = lambda: None
-        # Called for each event and stream: not a call more than there must be.
+        # Called for each event and stream: as directly as can be.
         self.refused, self.delivered, self.lagged = observer.refused, observer.delivered, observer.lagged
 
     def opened(self, topics: Sequence[str], holders: Sequence[str], replays: bool, gaps: int) -> None:
@@ -50,13 +50,13 @@ class Audience:
             return list(self._present)
 
     def take_left(self) -> list[str]:
-        """Return the runs that the last one here has left since the last call."""
+        """Return the runs whose last client here has left since the last call."""
         with self._lock:
             left, self._left = self._left, set()
             return list(left)
 
     def put_back(self, left: Sequence[str]) -> None:
-        """Have those that nobody has come back to since in the next `take_left` too."""
+        """Have the next `take_left` return these too, but for those that somebody has come back to since."""
         with self._lock:
             self._left.update(run_id for run_id in left if run_id not in self._present)
 

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Hashable
 
 MAX_CALLS = 100
-"""Runs that one process has made by a model at once. The embedded engines make what comes on top of that."""
+"""Runs of one process that a model makes at once. The embedded engines make what comes on top of that."""
 
 MAX_CALLS_EACH = 20
-"""Those of one caller among them, so that nobody alone can turn all others away. All guests are one."""
+"""Those of one caller among them, so that nobody alone can turn all others away. All guests together are one caller."""
 
 
 class Calls:

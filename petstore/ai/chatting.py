@@ -1,17 +1,18 @@
 """The generation of a chat's answer, by a language model where there is one, and by the embedded advisor where not.
 
-A model that fails before it has said anything is replaced by the advisor. One that fails in the middle isn't: what the advisor
-would go on with is another answer. Must not know runs.
+A model that fails before it has said anything is replaced by the advisor. One that fails in the middle isn't: the advisor
+would go on with another answer. Must not know runs.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from petstore.ai.engine import EMBEDDED, MODEL, Ending, Engine, Halt, Message, Question, Role, count_tokens
 from petstore.ai.error import EngineFailed
 from petstore.ai.generation import Batch, Generation, Made, Result
-from petstore.ai.reading import Reading
+from petstore.ai.reading import ReadingGeneration
 from petstore.ai.run import Run
 from petstore.shop import Shop
 from petstore.sse import Event, EventLog
@@ -36,27 +37,22 @@ class Chatting:
         return _Answer(run, Shop(self._log, run.tenant), self._advisor, model, self._silence_s)
 
 
-class _Answer:
+class _Answer(ReadingGeneration):
     """See `generation.Generation` for the contract."""
 
     def __init__(self, run: Run, shop: Shop, advisor: Engine, model: Engine | None, silence_s: float) -> None:
+        super().__init__()
         self.engine = EMBEDDED if model is None else MODEL
         self.phase = "thinking"
         self.total: int | None = None
-        self.tokens = 0
         self._question = question_from(run.request)
         self._spoken = False
         self._shop = shop
         self._advisor = advisor
         self._model = model
         self._silence_s = silence_s
-        self._reading: Reading[str | Ending] | None = None
 
-    def poke(self) -> None:
-        if (reading := self._reading) is not None:
-            reading.poke()
-
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Generator[Batch, None, None]:
         if self._model is not None:
             try:
                 yield from self._by_model(self._model)
@@ -65,25 +61,18 @@ class _Answer:
                 if self._spoken:
                     raise
                 logger.warning("the advisor answers instead of the model: %s", error)
-                yield []  # While it's known whose the tokens are that led to nothing.
+                yield []  # While it's known whose tokens those are that led to nothing.
                 self.engine = EMBEDDED
                 yield []  # From now on another worker could go on with it, should the advisor's turn be long in coming.
         yield self._by_advisor()
 
-    def _by_model(self, model: Engine) -> Iterator[Batch]:
-        self._reading = Reading(lambda halt: model.answer(self._shop, self._question, halt), self._silence_s)
-        batches = self._reading.batches()
-        try:
+    def _by_model(self, model: Engine) -> Generator[Batch, None, None]:
+        with closing(self._read(lambda halt: model.answer(self._shop, self._question, halt), self._silence_s)) as batches:
             for items in batches:
                 text = "".join(item for item in items if isinstance(item, str))
                 made: list[Made | Result] = [self._made(text)] if text else []
                 made += [_result(item) for item in items if isinstance(item, Ending)]
-                self.tokens = self._reading.tokens
                 yield made
-        finally:
-            self.tokens = self._reading.tokens
-            batches.close()  # type: ignore[attr-defined]
-            self._reading = None
 
     def _by_advisor(self) -> Batch:
         """Return the whole answer, which takes no time: so it's told in one transaction, and nobody ever has to go on with it."""
@@ -110,7 +99,7 @@ def question_from(request: Mapping[str, Any]) -> Question:
 
 
 def request_for(question: Question, model: str) -> dict[str, Any]:
-    """Return what a run keeps of a question, and of the name by which the client called us."""
+    """Return what a run keeps: the question, and the name by which the client called us."""
     return {
         "messages": [{"role": message.role.value, "content": message.content} for message in question.messages],
         "maxTokens": question.max_tokens,

@@ -13,17 +13,19 @@ from petstore.ai.recommender import FIRST, Recommendation, falling
 from petstore.ai.table import PetTable
 from petstore.ai.taste import learn, rate
 from petstore.ai.variety import pick
-from petstore.shop import Customer, CustomerNotFound, Shop, find_customer, inventory_topic, owned_pets
+from petstore.shop import Customer, Shop, inventory_topic, owned_pets, read_customer
 
 BALANCE = 0.75
-"""Relevance against variety, for a customer of whom something is known; and for one who is new."""
+"""Relevance against variety, for a customer of whom something is known."""
+
 BALANCE_UNKNOWN = 0.5
+"""The same for one who is new."""
 
 QUICK = 1000
 """Pets up to which ten picks take about half a millisecond."""
 
 QUICK_PAIRS = 5000
-"""Likes and purchases up to which the friends of all pets of a customer are found within 5 ms, though none is remembered."""
+"""Likes and purchases up to which the friends of all pets of a customer are found within 5 ms, even if none is remembered."""
 
 MOST = 100
 """Recommendations of one run, so that scores have room to fall."""
@@ -39,11 +41,9 @@ class EmbeddedRecommender:
     def recommend(
         self, shop: Shop, customer: Customer | str, made: Sequence[Recommendation], limit: int
     ) -> Iterator[Recommendation]:
-        # All at once: with many runs at a time, to go to a thread and back costs more than what is read there.
+        # All at once: with many runs at a time, going to a thread and back costs more than what is read there.
         def read(connection: Connection) -> tuple[Customer, tuple[str, ...], int]:
-            known = find_customer(shop, connection, customer) if isinstance(customer, str) else customer
-            if known is None:
-                raise CustomerNotFound(str(customer))
+            known = read_customer(shop, connection, customer) if isinstance(customer, str) else customer
             return known, owned_pets(shop, connection, known.id), shop.log.head(connection, inventory_topic(shop))
 
         known, owned, head = shop.query(read)
@@ -87,7 +87,7 @@ def _is_available(index: PetIndex, place: int, table: PetTable) -> bool:
 def _read(worth: float) -> float:
     """Return what a pick is worth as a score.
 
-    No pet has everything, so the best that a shop has is often worth no more than a half; as a score that reads as the good match
-    it is. The order stays.
+    No pet has everything, so the best that a shop has is often worth no more than a half. Its score is to read as the
+    good match that it is. The order stays.
     """
     return 1 - (1 - worth) ** 2

@@ -73,7 +73,7 @@ class Ending:
 class Halt:
     """Tells whoever works that nobody wants the result any more, from any thread or greenlet.
 
-    And tells whoever waits, that the work goes on: when something was last `heard_at` of it, and the `tokens` that it has cost.
+    It also tells whoever waits that the work goes on: `heard_at` is when it last gave a sign of life, `tokens` what it has cost.
     """
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class Halt:
 
     @contextmanager
     def closing(self, close: Callable[[], object]) -> Iterator[None]:
-        """Within, a request to halt calls `close`, which ends a wait that would last otherwise. Always called in the end."""
+        """Inside, a request to halt calls `close`, which ends a wait that would otherwise last. It's always called in the end."""
         with self._lock:
             late = self.requested
             if not late:

@@ -25,7 +25,7 @@ Vectors = NDArray[np.float32]
 """One row for each pet."""
 
 AGES = (12, 36, 96)
-"""Where young, grown, older and old pets part, in months."""
+"""Where young, grown, older and old pets are told apart, in months."""
 
 CHEAPEST_CENTS = 2000
 """The middle of the lowest price band. Each further band has twice the price, and a price between two belongs to both in part."""
@@ -95,7 +95,7 @@ def price_part(price_cents: int) -> Vector:
 
 @lru_cache(maxsize=8192)
 def block_entries(name: str, words: tuple[str, ...]) -> Entries:
-    """Return where `words` stand in the block `name`, so that together they have the length that is the block's."""
+    """Return where `words` stand in the block `name`, scaled so that together they have the block's length."""
     block = BLOCKS[name]
     counts = Counter(block.start + _place(name, word) for word in words)
     scale = sqrt(block.weight / max(1, sum(count * count for count in counts.values())))

@@ -29,7 +29,7 @@ def find_run(connection: Connection, run_id: str) -> Run | None:
 
 
 def find_same(log: EventLog, connection: Connection, run: Run, key: str) -> Run | None:
-    """Return the run that `key` has started, which is what `run` would be. Raises KeyReused when it's something else."""
+    """Return the run that `key` has started, if there is one. Raises KeyReused when that isn't what `run` would be."""
     row = connection.execute(_BY_KEY, {"run_key": key}).first()
     if row is None:
         return None
@@ -39,7 +39,7 @@ def find_same(log: EventLog, connection: Connection, run: Run, key: str) -> Run 
         raise KeyReused(key)
     stopped = found.status is RunStatus.STOPPED and found.kind is RunKind.CHAT
     if cut or stopped or found.status is RunStatus.FAILED:
-        # Its answer is gone, or never came as a whole: who tries again wants another one.
+        # Its answer is gone, or never came as a whole: whoever tries again wants another one.
         connection.execute(update(runs).filter_by(id=found.id).values(key=None))
         return None
     return replace(found, replayed=True)
@@ -51,6 +51,6 @@ def is_cut(log: EventLog, connection: Connection, run: Run) -> bool:
 
 
 def find_going_on(connection: Connection, run: Run) -> Run | None:
-    """Return the run that makes already what `run` would make, if one does."""
+    """Return the run that is making already what `run` would make, if there is one."""
     rows = connection.execute(_GOING_ON, {"tenant": run.tenant, "customer": run.customer_id})
     return next((run_from(row) for row in rows if row.request == run.request), None)

@@ -3,7 +3,7 @@
 Must not know how an event is stored, nor who is there to see it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -33,7 +33,7 @@ Batch = Sequence[Made | Result]
 class Generation(Protocol):
     """One generation under way. `engine` is at work, in `phase`; `total` is how much it will make, or None if nobody knows.
 
-    `tokens` is what it has cost by now, also for what nobody is told: tools that were called, lines that were dropped.
+    `tokens` is what it has cost by now, including what nobody is told: tools that were called, lines that were dropped.
     """
 
     engine: str
@@ -41,15 +41,15 @@ class Generation(Protocol):
     total: int | None
     tokens: int
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Generator[Batch, None, None]:
         """Yield what was made, each batch as soon as it should be told; in the end one with a Result as its last item.
 
         An empty batch says that there is nothing new, at least every second while it waits, and at once after `poke`. Closing
-        the iterator ends all that was begun, up to the call of a model. Raises EngineFailed, when it can't go on.
+        the generator ends all that was begun, even the call of a model. Raises EngineFailed, when it can't go on.
         """
 
     def poke(self) -> None:
-        """Have an empty batch soon, if it waits. Called from any thread or greenlet."""
+        """Have it yield an empty batch soon, if it waits. Called from any thread or greenlet."""
 
 
 Generate = Callable[[Run, Sequence[Event]], Generation]

@@ -23,7 +23,6 @@ from petstore.ai.features import DIMENSIONS, Vector, Vectors, vectors
 from petstore.ai.interest import Interest, Pairs, collect
 from petstore.ai.table import Columns, PetTable
 from petstore.shop import (
-    FIRST_KEY,
     LAST_ID,
     Offer,
     Pair,
@@ -35,6 +34,7 @@ from petstore.shop import (
     inventory_topic,
     liked_pairs,
     newest_offers,
+    now,
 )
 from petstore.sse import Event, Feed, LogUnavailable, Overtaken, Selection, Subscription, close_own_loop
 
@@ -47,10 +47,13 @@ SLICE = 250
 """Pets read at once: some milliseconds in a thread of the log's, and a rest after each."""
 
 SPARE_SHARE = 8
-"""For one pet in so many more there is room from the beginning."""
+"""For each so many pets there is room for one more from the beginning."""
 
 PAIRS_SLICE = 1000
+"""Likes or purchases read at once: more than pets, as they are only ids."""
+
 REST_S = 0.001
+"""The rest after each slice, in which others have their turn."""
 
 LOOK_S = 15.0
 """How often changes without events are looked for, at the most."""
@@ -111,7 +114,7 @@ class PetIndex:
         self._news.set()
         if self._thread is not None:
             self._thread.join()
-        with self._reading:  # Who asked may be building just now.
+        with self._reading:  # Somebody who asked may be building just now.
             if self._subscription is not None:
                 self._feed.leave(self._subscription)
 
@@ -139,7 +142,7 @@ class PetIndex:
             if not self._looked_at:
                 self._build()
                 return
-            since, looked_at, above = self._looked_at - OVERLAP_US, _now(), ""
+            since, looked_at, above = self._looked_at - OVERLAP_US, now(), ""
             table = self.contents.table
             while found := self._read(lambda connection: changed_offers(self._shop, connection, since, above, SLICE)):  # noqa: B023
                 with self._changing:
@@ -160,10 +163,10 @@ class PetIndex:
                     if not self.stopping.is_set():
                         logger.warning("the pet index waits: %s", error)
                 except Exception:
-                    # Recommendations go on with what there is, and ours is tried again.
+                    # Recommendations go on with what there is, and this is tried again.
                     logger.exception("the pet index failed and goes on")
-                now = time.monotonic()
-                self._follow(now + (LOOK_S if is_new else max(LOOK_S, (now - begun) / LOOK_SHARE)))
+                ended = time.monotonic()
+                self._follow(ended + (LOOK_S if is_new else max(LOOK_S, (ended - begun) / LOOK_SHARE)))
         finally:
             close_own_loop()
 
@@ -185,7 +188,7 @@ class PetIndex:
         if self._subscription is None:
             # Before the first row is read: what changes meanwhile will be applied over what was read.
             self._subscription = self._feed.subscribe(Selection((self._topic,)), None, self._news.set)
-        looked_at, below = _now(), LAST_ID
+        looked_at, below = now(), LAST_ID
         count = min(self._shop.query(lambda connection: count_offers(self._shop, connection)), MAX_PETS)
         # Room that isn't used takes no memory. To make more, later, copies all there is, in the event loop.
         table = PetTable(count + count // SPARE_SHARE)
@@ -220,7 +223,7 @@ class PetIndex:
         def digest(columns: Columns) -> Contents:
             return Contents(table, Interest(pairs, columns.species), columns.vectors.sum(axis=0) / max(1, len(table)))
 
-        collect(read, pairs, FIRST_KEY)
+        collect(read, pairs)
         contents: Contents = get_hub().threadpool.apply(digest, (table.columns,))
         return contents
 
@@ -265,7 +268,3 @@ class PetIndex:
 
 def _vectors(offers: Sequence[Offer]) -> Vectors:
     return vectors([offer.kind for offer in offers], [offer.price_cents for offer in offers])
-
-
-def _now() -> int:
-    return time.time_ns() // 1000

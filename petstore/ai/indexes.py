@@ -1,6 +1,6 @@
-"""The indexes of a worker: one for each shop that somebody was recommended something from, made at the first time.
+"""The indexes of a worker: one for each shop that has recommended something to somebody, made at the first time.
 
-A shop that nobody asked for lately makes room for another one: its index is a matter of a moment to build. Must not know what
+A shop that nobody has asked for lately makes room for another one: its index can be built anew in a moment. Must not know what
 an index holds.
 """
 

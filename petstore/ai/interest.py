@@ -12,22 +12,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from petstore.shop import Pair
+from petstore.shop import FIRST_KEY, Pair
 
 MAX_PAIRS = 2_000_000
 """Likes, and as many purchases, that are kept in memory. A shop with more learns from a part of its customers."""
 
 MOST_FRIENDS = 1000
-"""Of one pet, that are looked at: more would change nothing but the time it takes."""
+"""Friends of one pet that are looked at: more would change nothing but the time it takes."""
 
 MOST_TIES = 500
-"""Pets that are remembered for one: the strongest ties."""
+"""Pets that are remembered as tied to one: those with the strongest ties."""
 
 MOST_REMEMBERED = 200
 """Pets whose friends' purchases are remembered: the popular ones are asked for again and again."""
 
 DOUBT = 2.0
-"""Purchases that are taken off in effect: what one single friend bought says little."""
+"""Friends, and buyers, that are counted on top as if they had nothing in common: what one single friend bought says little."""
 
 POPULAR_SHARE = 4
 """One pet in so many may be called popular, if anybody likes it at all."""
@@ -36,7 +36,7 @@ Places = NDArray[np.int32]
 
 
 class Evidence(NamedTuple):
-    """Pets that friends of one pet have bought, by place, and how strongly that ties them, below 1; `of` has the same by pet."""
+    """Places of pets that friends of one pet have bought, and how strongly that ties them to it, below 1; `of` has both in one."""
 
     places: Places
     strengths: NDArray[np.float32]
@@ -71,7 +71,7 @@ class Pairs:
 
 
 class Interest:
-    """What is known of the first `pets` places of a table, whose species are `species`."""
+    """What `pairs` say of the pets in a table; `species` are those of its places."""
 
     def __init__(self, pairs: Pairs, species: NDArray[np.int8]) -> None:
         pets = len(species)
@@ -104,7 +104,7 @@ class Interest:
         return self._evidence(place, False)
 
     def bought_by_buyers(self, place: int) -> Evidence:
-        """Return what else those bought who bought a pet."""
+        """Return what else the buyers of a pet bought."""
         return self._evidence(place, True)
 
     def _evidence(self, place: int, buyers: bool) -> Evidence:
@@ -162,10 +162,10 @@ def _popular(popularity: Places) -> NDArray[np.bool_]:
     return popular
 
 
-def collect(read: Callable[[str, tuple[str, str]], list[Pair]], pairs: Pairs, first: tuple[str, str]) -> None:
+def collect(read: Callable[[str, tuple[str, str]], list[Pair]], pairs: Pairs) -> None:
     """Read all likes and all purchases, slice by slice, until there are no more or no more fit."""
     for what in ("liked", "bought"):
-        key = first
+        key = FIRST_KEY
         while some := read(what, key):
             if not pairs.add(what, some):
                 break

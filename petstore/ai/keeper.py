@@ -15,9 +15,10 @@ FINISH_S = 1.0
 """How long a worker whose connections have gone stays for the runs that it makes: a model's can't be handed over."""
 
 POLL_S = 0.05
+"""How often a worker that ends looks whether its runs have: the longest that it waits for nothing."""
 
 AGAIN_S = 1.0
-"""How soon it's tried again what could not be written."""
+"""How soon a write that failed is tried again."""
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """What the advisors look up in whole shops, one search at a time in a worker: a search compares with every pet.
 
 At 100,000 pets that takes tenths of a second, on one of the few threads that all requests read with. However many ask at once,
-the others are left to everybody else. Must not know what is looked up, nor for whom.
+the other threads are left to everybody else. Must not know what is looked up, nor for whom.
 """
 
 import threading

@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import openai
 
@@ -55,7 +55,7 @@ class Reply:
     """How a call ended: what it cost, and which tools the model wants called before it goes on."""
 
     usage: Usage = field(default_factory=lambda: Usage(0, 0))
-    finish_reason: str = "stop"
+    finish_reason: Literal["stop", "length"] = "stop"
     calls: list[ToolCall] = field(default_factory=list)
 
 
@@ -118,10 +118,11 @@ class Model:
         if tools:
             wanted["tools"] = list(tools)
         create: Any = client.chat.completions.create
+        limit = self._limit  # Another call may learn its name meanwhile.
         try:
-            return create(messages=list(messages), **wanted, **{self._limit: max_tokens})
+            return create(messages=list(messages), **wanted, **{limit: max_tokens})
         except openai.BadRequestError as error:
-            if error.param != "max_tokens" or self._limit != "max_tokens":
+            if error.param != "max_tokens" or limit != "max_tokens":
                 raise
             # OpenAI's newer models refuse the name that all other servers know. Remembered, so that it costs one call.
             self._limit = "max_completion_tokens"
@@ -145,7 +146,7 @@ class _Call:
 
 
 def _follow(stream: Any, halt: Halt, max_tokens: int) -> Generator[str, None, Reply]:
-    reply, calls, written = Reply(), dict[int, ToolCall](), 0
+    reply, open_calls, written = Reply(), dict[int | None, ToolCall](), 0
     prompt_tokens, completion_tokens = None, None
     until = time.monotonic() + CALL_S
     room = CHARACTERS_A_TOKEN * max_tokens + 1_000
@@ -159,7 +160,7 @@ def _follow(stream: Any, halt: Halt, max_tokens: int) -> Generator[str, None, Re
         if not chunk.choices:
             continue
         choice = chunk.choices[0]
-        tokens = _collect(calls, choice.delta.tool_calls or ())
+        tokens = _collect(reply.calls, open_calls, choice.delta.tool_calls or ())
         text = (choice.delta.content or "")[:room]
         room -= len(choice.delta.content or "")
         tokens += count_tokens(text)
@@ -170,11 +171,12 @@ def _follow(stream: Any, halt: Halt, max_tokens: int) -> Generator[str, None, Re
         if room <= 0:
             reply.finish_reason, ended = "length", True
             break
+        if choice.finish_reason == "content_filter":
+            raise EngineFailed(MODEL, "its server filtered what it said")
         if choice.finish_reason is not None:
-            reply.finish_reason, ended = str(choice.finish_reason), True
+            reply.finish_reason, ended = "length" if choice.finish_reason == "length" else "stop", True
     if not ended:
         raise EngineFailed(MODEL, "its answer was cut off")
-    reply.calls = [calls[index] for index in sorted(calls)]
     # Some say that they don't know by two zeros.
     told = prompt_tokens or completion_tokens
     reply.usage = Usage(_believed(prompt_tokens, 0), _believed(completion_tokens, written) if told else written)
@@ -188,18 +190,22 @@ def _believed(tokens: Any, otherwise: int) -> int:
     return tokens if isinstance(tokens, int) and 0 <= tokens <= MAX_TOKENS else otherwise
 
 
-def _collect(calls: dict[int, ToolCall], deltas: Sequence[Any]) -> int:
-    """Note what belongs to calls of tools, and return how many tokens it is."""
+def _collect(calls: list[ToolCall], open_calls: dict[int | None, ToolCall], deltas: Sequence[Any]) -> int:
+    """Note what belongs to calls of tools, and return how many tokens it is. `open_calls` are the last ones by their index."""
     tokens = 0
     for delta in deltas:
-        if delta.index not in calls and len(calls) >= MAX_CALLS:
-            raise EngineFailed(MODEL, f"it wants more than {MAX_CALLS} tools called at once")
-        call = calls.setdefault(delta.index, ToolCall())
-        call.id = delta.id or call.id
-        if delta.function is not None:
-            call.name += delta.function.name or ""
-            call.arguments += delta.function.arguments or ""
-            tokens += count_tokens((delta.function.name or "") + (delta.function.arguments or ""))
+        name, arguments = (delta.function.name or "", delta.function.arguments or "") if delta.function is not None else ("", "")
+        call = open_calls.get(delta.index)
+        # Some servers give all calls the same index, or none; and some give each piece of a call an id of its own.
+        if call is None or (name and delta.id and call.id and delta.id != call.id):
+            if len(calls) >= MAX_CALLS:
+                raise EngineFailed(MODEL, f"it wants more than {MAX_CALLS} tools called at once")
+            call = open_calls[delta.index] = ToolCall()
+            calls.append(call)
+        call.id = call.id or delta.id or ""
+        call.name += name
+        call.arguments += arguments
+        tokens += count_tokens(name + arguments)
         if len(call.arguments) > MAX_ARGUMENTS:
             raise EngineFailed(MODEL, "it calls a tool with too much to say")
     return tokens

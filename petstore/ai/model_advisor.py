@@ -3,6 +3,7 @@
 Must not give the model anything that isn't public, nor act on what it says: its words go to the customer, and nowhere else.
 """
 
+import json
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, cast
 
@@ -38,34 +39,39 @@ class ModelAdvisor:
         messages += [{"role": message.role.value, "content": message.content} for message in question.messages]
         read = written = 0
         tools_of_shop = Tools(shop, self._lookup)
-        said: list[str] = []
+        rounds: list[str] = []
         seen: dict[str, Pet] = {}
         for round_number in range(MAX_ROUNDS + 1):
             tools = describe_tools() if round_number < MAX_ROUNDS else ()
             left = question.max_tokens - written
-            reply = yield from _noted(self._model.stream(messages, halt, left, question.temperature, tools), said)
+            said: list[str] = []
+            stream = self._model.stream(messages, halt, left, question.temperature, tools)
+            reply = yield from _noted(stream, said, "\n\n" if rounds else "")
             read += reply.usage.prompt_tokens
             written += reply.usage.completion_tokens
+            text = "".join(said)
+            rounds += [text] if text else []
             if not reply.calls:
                 break
             if written >= question.max_tokens:
                 reply.finish_reason = "length"
                 break
-            messages += _look_up(tools_of_shop, reply, seen, halt)
-        if not said and reply.finish_reason != "length":
+            messages += _look_up(tools_of_shop, reply, text, seen, halt)
+        if not rounds:
+            # Not even one that has thought up to its limit has answered.
             raise EngineFailed(MODEL, "it said nothing")
-        text = "".join(said)
-        sources = tuple(Source(pet.id, pet.name) for pet in seen.values() if pet.name in text)
-        usage = Usage(read or count_prompt(question.messages), written)
-        yield Ending("length" if reply.finish_reason == "length" else "stop", usage, sources)
+        answer = "\n\n".join(rounds)
+        sources = tuple(Source(pet.id, pet.name) for pet in seen.values() if pet.name in answer)
+        yield Ending(reply.finish_reason, Usage(read or count_prompt(question.messages), written), sources)
 
 
-def _look_up(tools: Tools, reply: Reply, seen: dict[str, Pet], halt: Halt) -> Sequence[dict[str, Any]]:
-    """Call the tools that the model wants, and return what it is to read before it goes on."""
+def _look_up(tools: Tools, reply: Reply, text: str, seen: dict[str, Pet], halt: Halt) -> Sequence[dict[str, Any]]:
+    """Call the tools that the model wants, after this `text`, and return what it is to read before it goes on."""
     calls = [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}} for call in reply.calls
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _echoed(call.arguments)}}
+        for call in reply.calls
     ]
-    messages: list[dict[str, Any]] = [{"role": "assistant", "content": None, "tool_calls": calls}]
+    messages: list[dict[str, Any]] = [{"role": "assistant", "content": text or None, "tool_calls": calls}]
     for call in reply.calls:
         result = tools.call(call.name, call.arguments)
         halt.hear()
@@ -74,11 +80,27 @@ def _look_up(tools: Tools, reply: Reply, seen: dict[str, Pet], halt: Halt) -> Se
     return messages
 
 
-def _noted(pieces: Generator[str, None, Reply], said: list[str]) -> Generator[str, None, Reply]:
-    """Pass on what a call yields and returns, and note what was said."""
+def _echoed(arguments: str) -> str:
+    """Return the arguments of a call as its server gets them back: some refuse what isn't an object in JSON, their own or not."""
+    try:
+        value = json.loads(arguments, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        value = None
+    return arguments if isinstance(value, dict) else "{}"
+
+
+def _refuse(constant: str) -> None:
+    # Python alone takes NaN for JSON.
+    raise ValueError(constant)
+
+
+def _noted(pieces: Generator[str, None, Reply], said: list[str], before: str) -> Generator[str, None, Reply]:
+    """Pass on what a call yields and returns, with `before` before the first piece, and note what was said."""
     try:
         while True:
             piece = next(pieces)
+            if before and not said:
+                yield before
             said.append(piece)
             yield piece
     except StopIteration as end:

@@ -21,17 +21,19 @@ from petstore.ai.understanding import TRAITS
 from petstore.shop import Customer, Pet
 
 MAX_LINE = 2_000
-"""Characters of a line: who writes on without an end is not writing what we asked for."""
+"""Characters of a line: a model that writes on without an end is not writing what we asked for."""
 
 MAX_WRONG = 5
 """Lines in a row that aren't what was asked for, after which nothing better is expected."""
 
 MAX_REASON = 200
+"""Characters of a reason: we asked for one short sentence."""
 
 _NOT_PLAIN = re.compile(r"[<>\[\]@]|://|www\.|[a-z]\.[a-z]{2}", re.IGNORECASE)
 """What a reason has no use for: markup, addresses and links."""
 
 TOKENS_A_PICK = 120
+"""Tokens that a model may write for each pick: an id, a score and a short sentence take fewer."""
 
 INSTRUCTIONS = """You rank pets of a pet shop for one customer. You get the customer's wishes and candidates as JSON.
 Answer with {limit} lines and nothing else. Each line is one JSON object, best pet first:

@@ -11,7 +11,8 @@ from functools import cached_property
 from sqlalchemy import BigInteger, Column, ColumnElement, Connection, String, Table, delete, func, literal, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from petstore.ai.run import Run, RunStatus, now, runs
+from petstore.ai.run import Run, RunStatus, runs
+from petstore.shop import now
 from petstore.sse import EventLog, metadata
 
 PAGE = 500
@@ -39,7 +40,7 @@ class Presence:
 
     @cached_property
     def _holder(self) -> str:
-        """Its name, given at the first use: what is made before a fork would have the same one in every worker."""
+        """This worker's name, made at its first use: one that is made before a fork would be the same in every worker."""
         return secrets.token_hex(16)
 
     def come(self, connection: Connection, run: Run) -> None:
@@ -92,7 +93,7 @@ def _note(connection: Connection, run_ids: Sequence[str], holder: str, until: in
     here = select(runs.c.id, literal(holder), literal(until)).where(_going_on(run_ids))
     row = insert(audiences).from_select(["run_id", "holder", "until"], here)
     connection.execute(row.on_conflict_do_update(set_={"until": row.excluded.until}))
-    # Nobody has said more than this: all say it in the same way.
+    # Nobody can have put it off further: all reckon in the same way.
     connection.execute(update(runs).where(_going_on(run_ids)).values(watched_until=runs.c.lease + until))
 
 

@@ -9,24 +9,29 @@ Must not know what a generation does.
 import logging
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import bindparam, update
 
 from petstore.ai.error import EngineFailed
 from petstore.ai.generation import Batch, Generation, Made, Result
-from petstore.ai.run import Run, RunStatus, now, producer_expiry, runs
+from petstore.ai.run import Run, RunStatus, producer_expiry, runs
+from petstore.shop import now
 from petstore.sse import COMPLETE, ERROR, Draft, EventLog, LogUnavailable, Transaction
 
 PROGRESS = "progress"
 """The type of the events that say how far a run is which takes longer than PROGRESS_S."""
 
 PROGRESS_S = 1.0
+"""How often that is told, at the most: each is an event that is kept."""
 
 ABANDONED = "nobody was there to see it"
-BROKEN = {"type": "about:blank", "title": "Internal Server Error", "status": 500, "retryable": True}
-UNAVAILABLE = {"type": "about:blank", "title": "Service Unavailable", "status": 503, "retryable": True}
+
+_TYPES = "https://petstoreapi.com/errors/"
+BROKEN = {"type": _TYPES + "internal-server-error", "title": "Internal Server Error", "status": 500, "retryable": True}
+UNAVAILABLE = {"type": _TYPES + "service-unavailable", "title": "Service Unavailable", "status": 503, "retryable": True}
+"""What the `error` of a run that failed says: a problem, as the contract has them."""
 
 # Built once: building a statement takes longer than SQLite takes for it.
 _OURS = (
@@ -65,7 +70,7 @@ class Production:
         self.run = run
         self.made = run.made
         self._generation = generation
-        self._batches: Iterator[Batch] = generation.batches()
+        self._batches = generation.batches()
         self._told_at = time.monotonic()
         self._counted = 0
 
@@ -86,7 +91,7 @@ class Production:
         return self._draft(next(self._batches))
 
     def begun(self, status: RunStatus) -> None:
-        """Count what the first batch cost, now that it's kept, with the run that has `status`."""
+        """Count what the first batch cost, now that it's kept together with the run, which has `status`."""
         self._count(heard=True)  # Whoever has started the run is still waiting for its answer.
         self._ended(status)
 
@@ -110,7 +115,7 @@ class Production:
 
     def close(self) -> None:
         """Give up whatever goes on."""
-        self._batches.close()  # type: ignore[attr-defined]
+        self._batches.close()
 
     def _draft(self, batch: Batch) -> tuple[list[Draft], RunStatus]:
         made = [item for item in batch if isinstance(item, Made)]
@@ -170,7 +175,7 @@ class Production:
 
 
 def stop(transaction: Transaction, run: Run, engine: str, reason: str) -> RunStatus:
-    """End a run before its time, and say why. Whoever calls has seen to it that it goes on until now."""
+    """End a run before its time, and say why. Whoever calls has made sure that it still goes on."""
     made = transaction.connection.execute(_STOP, {"run": run.id}).scalar_one()
     transaction.append([stopped(run, engine, made, reason)])
     return RunStatus.STOPPED

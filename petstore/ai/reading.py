@@ -7,8 +7,8 @@ Must not know what is read.
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import ClassVar, Generic, TypeVar
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, ClassVar, Generic, TypeVar
 
 from petstore.ai.engine import MODEL, Halt
 from petstore.ai.error import EngineFailed
@@ -24,7 +24,7 @@ SHARE_S = 0.02
 """The same for each reading that goes on in this process: what is handed over is written, and others want to write too."""
 
 AHEAD = 1000
-"""How much may be read before it's handed over. Who sends more is left waiting."""
+"""How many items may be read before they are handed over. A server that sends more is left waiting."""
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ class Reading(Generic[T]):
         """Have an empty list handed over soon."""
         self._queue.put(_Poke())
 
-    def batches(self) -> Iterator[list[T]]:
+    def batches(self) -> Generator[list[T], None, None]:
         """Yield what has come, or an empty list when nothing has for a while. Raises what `items` raises, and EngineFailed.
 
         Closing it hangs up.
@@ -111,3 +111,28 @@ class Reading(Generic[T]):
         finally:
             self._queue.put(_End(error))
             close_own_loop()
+
+
+class ReadingGeneration:
+    """A generation that waits for a Reading now and then: `poke` reaches the one under way, `tokens` is what all have cost."""
+
+    def __init__(self) -> None:
+        self.tokens = 0
+        self._reading: Reading[Any] | None = None
+
+    def poke(self) -> None:
+        if (reading := self._reading) is not None:
+            reading.poke()
+
+    def _read(self, items: Callable[[Halt], Iterator[T]], silence_s: float) -> Generator[list[T], None, None]:
+        """Yield the batches of a Reading. Closing it hangs up."""
+        self._reading = reading = Reading(items, silence_s)
+        before, batches = self.tokens, reading.batches()
+        try:
+            for batch in batches:
+                self.tokens = before + reading.tokens
+                yield batch
+        finally:
+            self.tokens = before + reading.tokens
+            batches.close()
+            self._reading = None

@@ -19,7 +19,7 @@ SECOND_SHARE = 0.3
 """How much a second clause must have weighed against the first, to be said."""
 
 LEAST, LEAST_SPECIES = 0.03, 0.1
-"""What a wish weighs that was stated and met, even where it hardly tells the pets of this shop apart."""
+"""The least that a stated wish weighs when it is met, even where it hardly tells the pets of this shop apart."""
 
 _PLURALS = {Species.OTHER: "small animals"}
 

@@ -54,5 +54,5 @@ class Recommender(Protocol):
 
 
 def falling(score: float, wanted: float, left: int) -> float:
-    """Return the score of the next pick after one with `score`: `wanted`, or what leaves room for the `left`, itself included."""
+    """Return the score of the pick after one with `score`: `wanted`, or what leaves room for the picks `left`, itself included."""
     return round(max(min(wanted, score - STEP), left * STEP), 3)

@@ -1,4 +1,4 @@
-"""The generation of recommendations: by a language model where there is one, finished by the embedded recommender where not.
+"""The generation of recommendations: by a language model where there is one; what that leaves is up to the embedded recommender.
 
 Must not know runs, nor how a recommendation is chosen.
 """
@@ -7,16 +7,17 @@ import logging
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from gevent import get_hub
 
 from petstore.ai.engine import EMBEDDED, MODEL, Halt
 from petstore.ai.error import EngineFailed
 from petstore.ai.generation import Batch, Generation, Made, Result
-from petstore.ai.reading import Reading
+from petstore.ai.reading import ReadingGeneration
 from petstore.ai.recommender import Recommendation, Recommender
 from petstore.ai.run import Run
 from petstore.shop import Customer, Pet, PetStatus, Shop, find_pets, get_customer
@@ -62,7 +63,7 @@ class Recommending:
         return _Choice(run, done, self._log, self._recommender, ranking, self._silence_s)
 
 
-class _Choice:
+class _Choice(ReadingGeneration):
     """See `generation.Generation` for the contract."""
 
     def __init__(
@@ -74,10 +75,10 @@ class _Choice:
         ranking: Ranking | None,
         silence_s: float,
     ) -> None:
+        super().__init__()
         self.engine = EMBEDDED if ranking is None else MODEL
         self.phase = "choosing"
         self.total: int | None = run.request["limit"]
-        self.tokens = 0
         self._limit: int = run.request["limit"]
         self._customer_id = str(run.customer_id)
         self._picks = [_pick(event) for event in done if event.type == RECOMMENDATION]
@@ -85,19 +86,14 @@ class _Choice:
         self._recommender = recommender
         self._ranking = ranking
         self._silence_s = silence_s
-        self._reading: Reading[Any] | None = None
 
-    def poke(self) -> None:
-        if (reading := self._reading) is not None:
-            reading.poke()
-
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Generator[Batch, None, None]:
         if self._ranking is not None and self._left():
             try:
                 yield from self._by_model(self._ranking)
             except EngineFailed as error:
                 logger.warning("the embedded recommender goes on instead of the model: %s", error)
-                yield []  # While it's known whose the tokens are that led to nothing.
+                yield []  # While it's known whose tokens those are that led to nothing.
         if self._left():
             self.engine = EMBEDDED
         yield from self._embedded()
@@ -105,22 +101,16 @@ class _Choice:
     def _left(self) -> int:
         return self._limit - len(self._picks)
 
-    def _by_model(self, ranking: Ranking) -> Iterator[Batch]:
+    def _by_model(self, ranking: Ranking) -> Generator[Batch, None, None]:
         customer, liked, candidates = yield from self._unhurried(self._candidates)
         self.phase = "asking the model"
-        self._reading = Reading(lambda halt: ranking.rank(customer, liked, candidates, self._left(), halt), self._silence_s)
-        batches = self._reading.batches()
-        try:
+        rank = partial(ranking.rank, customer, liked, candidates, self._left())
+        with closing(self._read(rank, self._silence_s)) as batches:
             for picks in batches:
-                self.tokens = self._reading.tokens
                 yield self._made(self._for_sale(picks))
-        finally:
-            self.tokens = self._reading.tokens
-            batches.close()  # type: ignore[attr-defined]
-            self._reading = None
 
     def _candidates(self) -> tuple[Customer, list[Pet], list[Pet]]:
-        """Return the customer, what that one likes, and what the model chooses from."""
+        """Return the customer, pets that the customer likes, and those that the model chooses from."""
         customer = get_customer(self._shop, self._customer_id)
         chosen = self._recommender.recommend(self._shop, customer, self._picks, len(self._picks) + CANDIDATES)
         ids, likes = [pick.pet_id for pick in get_hub().threadpool.apply(list, (chosen,))], customer.likes[-LIKED:]
@@ -128,29 +118,23 @@ class _Choice:
         return customer, [pets[id] for id in likes if id in pets], [pets[id] for id in ids if id in pets]
 
     def _for_sale(self, picks: list[Recommendation]) -> list[Recommendation]:
-        """Return those of a model's picks that can still be bought: it takes its time."""
+        """Return those of a model's picks that can still be bought: a model takes its time."""
         if not picks:
             return picks
         pets = self._shop.query(lambda connection: find_pets(self._shop, connection, [pick.pet_id for pick in picks]))
         return [pick for pick in picks if (pet := pets.get(pick.pet_id)) and pet.status is PetStatus.AVAILABLE]
 
     def _unhurried(self, work: Callable[[], T]) -> Generator[Batch, None, T]:
-        """Return what `work` does, and yield nothing every second until then: by that the run is known to be in the making.
+        """Return what `work` returns, and yield an empty batch every second until then, by which the run keeps its lease.
 
         The first recommendation after a start waits until a large shop has been read, for longer than a run's lease.
         """
-        self._reading = Reading(lambda _: iter((work(),)), math.inf)
-        batches = self._reading.batches()
-        try:
+        with closing(self._read(lambda _: iter((work(),)), math.inf)) as batches:
             while not (done := next(batches)):
                 yield []
-            result: T = done[0]
-            return result
-        finally:
-            batches.close()  # type: ignore[attr-defined]
-            self._reading = None
+            return done[0]
 
-    def _embedded(self) -> Iterator[Batch]:
+    def _embedded(self) -> Generator[Batch, None, None]:
         """Yield what is left of the picks, in slices of time, and the result with the last one."""
         self.phase = "choosing"
         recommend = partial(self._recommender.recommend, self._shop, self._customer_id, list(self._picks), self._limit)

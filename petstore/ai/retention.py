@@ -17,13 +17,12 @@ CLOSED = "the account was closed"
 BATCH = 100
 """Runs that are forgotten with one statement, and of the old ones with one transaction, so that nobody waits for it."""
 
-
 _ENDED = tuple(status for status in RunStatus if status is not RunStatus.RUNNING)
 
 
 def forget_old(log: EventLog, transaction: Transaction, before: int) -> int:
     """Forget up to BATCH of the runs that were begun before this moment and have ended. Returns how many."""
-    # By name: along an index there is no "all but this", and to look at every run would hold the write lock for seconds.
+    # By name: an index can't find "all but this", and a look at every run would hold the write lock for seconds.
     old = select(runs).where(runs.c.status.in_(_ENDED), runs.c.created_at < before).limit(BATCH)
     found = [run_from(row) for row in transaction.connection.execute(old)]
     _forget(log, transaction, found)

@@ -6,7 +6,6 @@ another goes on. The clients': when nobody has been there for as long as the run
 Must not know HTTP, nor what a generation does.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Row, String, Table, UniqueConstraint
 
+from petstore.shop import now
 from petstore.sse import metadata
 
 RECOMMENDATIONS, CHAT = "recommendations/", "chat/"
@@ -104,17 +104,17 @@ class Run:
 def run_from(row: Row[Any]) -> Run:
     """Return the run that a row of the table stands for."""
     return Run(
-        row.id,
-        row.tenant,
-        RunKind(row.kind),
-        row.customer_id,
-        row.request,
-        row.engine,
-        RunStatus(row.status),
-        row.made,
-        row.lease,
-        row.watched_until,
-        row.created_at,
+        id=row.id,
+        tenant=row.tenant,
+        kind=RunKind(row.kind),
+        customer_id=row.customer_id,
+        request=row.request,
+        engine=row.engine,
+        status=RunStatus(row.status),
+        made=row.made,
+        lease=row.lease,
+        watched_until=row.watched_until,
+        created_at=row.created_at,
     )
 
 
@@ -131,11 +131,6 @@ def id_in(topic: str) -> str | None:
     return None
 
 
-def now() -> int:
-    """Return the present in microseconds since 1970."""
-    return time.time_ns() // 1000
-
-
 def producer_expiry() -> int:
-    """Return when the lease of a producer ends that is at work now."""
+    """Return when the lease of a producer that is at work now ends."""
     return now() + int(PRODUCER_LEASE_S * 1e6)

@@ -1,7 +1,7 @@
 """Starts, finds and stops runs, and has them made.
 
 A run belongs to a customer, or to whoever knows its id, not to a connection. What an embedded engine makes at once is committed
-together with the run: most runs are one transaction, and the worker that has begun another one makes the rest in a greenlet.
+together with the run: most runs are one transaction. The rest of any other is made in a greenlet of the worker that has begun it.
 
 Must not know HTTP, nor what a generation does.
 """
@@ -21,9 +21,9 @@ from petstore.ai.finding import find_going_on, find_run, find_same, is_cut
 from petstore.ai.generation import Generate
 from petstore.ai.presence import Presence
 from petstore.ai.production import Meter, Production, stop
-from petstore.ai.run import Run, RunKind, RunStatus, id_in, now, producer_expiry, row_from, runs
-from petstore.shop import CustomerNotFound, Shop, find_customer, new_id
-from petstore.sse import Draft, EventLog, Feed, LogUnavailable, Selection, Transaction, close_own_loop
+from petstore.ai.run import Run, RunKind, RunStatus, id_in, producer_expiry, row_from, runs
+from petstore.shop import Shop, expect_customer, new_id, now
+from petstore.sse import Draft, Event, EventLog, Feed, LogUnavailable, Selection, Transaction, close_own_loop
 
 DEFAULT_LIMIT = 10
 """Recommendations of a run that asks for no number."""
@@ -31,7 +31,7 @@ DEFAULT_LIMIT = 10
 DELETED = "it was deleted"
 
 PAGE = 10_000
-"""Events of a run, and far more than any has."""
+"""Events of a run that are read: far more than any has."""
 
 # Built once: building a statement takes longer than SQLite takes for it.
 _INSERT = insert(runs)
@@ -110,9 +110,9 @@ class Runs:
             raise RunNotFound(run_id)
         return run
 
-    def rejoin(self, run: Run) -> None:
-        """Note that somebody is back, if the run goes on. Raises LogUnavailable."""
-        self.presence.rejoin(run)
+    def events(self, run: Run) -> list[Event]:
+        """Return all that the run has told by now. Raises LogUnavailable."""
+        return self._log.read([run.topic], 0, PAGE)
 
     def leave(self, run_ids: Sequence[str]) -> None:
         """Note that nobody is here any more to see these runs: those that wait for nobody end at once. Raises LogUnavailable."""
@@ -123,7 +123,7 @@ class Runs:
                 production.poke()
 
     def stop(self, run_id: str) -> None:
-        """End a run now, up to the call of a model, wherever that is made. Raises RunNotFound, RunEnded."""
+        """End a run now, even the call of a model, in whichever worker that is. Raises RunNotFound, RunEnded."""
 
         def end(transaction: Transaction) -> Run:
             run = find_run(transaction.connection, run_id)
@@ -152,13 +152,13 @@ class Runs:
             production.poke()
 
     def is_making(self, run_id: str) -> bool:
-        """Say whether this process is at it."""
+        """Say whether this process makes the run."""
         return run_id in self._making
 
     def go_on(self, run: Run, holder: str) -> None:
         """Make the rest of a run that somebody else began, as `holder`, whose it is by now."""
         try:
-            done = self._log.read([run.topic], 0, PAGE)
+            done = self.events(run)
         except LogUnavailable as error:
             logger.warning("run %s rests until its lease expires: %s", run.id, error)
         else:
@@ -180,13 +180,25 @@ class Runs:
         # Here and now: whoever asks in the same moment finds the place taken.
         if made_by != EMBEDDED and not self._calls.take((shop.tenant, customer_id)):
             made_by = EMBEDDED
-        return Run(new_id(), shop.tenant, kind, customer_id, request, made_by, RunStatus.RUNNING, 0, lease, until, moment)
+        return Run(
+            id=new_id(),
+            tenant=shop.tenant,
+            kind=kind,
+            customer_id=customer_id,
+            request=request,
+            engine=made_by,
+            status=RunStatus.RUNNING,
+            made=0,
+            lease=lease,
+            watched_until=until,
+            created_at=moment,
+        )
 
     def _begin(self, run: Run, key: str | None, watched: bool, *, join: bool) -> Run:
         production = Production(self._log, self.meter, run, self._generates[run.kind](run, ()))
         goes_on = False
         try:
-            # What takes no time is kept together with the run. (A run that is found instead made it for nothing: that is rare.)
+            # What takes no time is kept together with the run. (It was for nothing where a run is found instead, which is rare.)
             drafts, status = production.first() if run.engine == EMBEDDED else ([], RunStatus.RUNNING)
             found = self._log.write(lambda transaction: self._insert(transaction, production, key, watched, join, drafts, status))
             if found is None:
@@ -218,14 +230,9 @@ class Runs:
             if watched:
                 self.presence.come(connection, found)
             return found
-        # Recommendations that are made already began with a look at the customer.
-        seen = run.kind is RunKind.RECOMMENDATIONS and (production.made or status is RunStatus.COMPLETE)
-        if (
-            run.customer_id is not None
-            and not seen
-            and find_customer(Shop(self._log, run.tenant), connection, str(run.customer_id)) is None
-        ):
-            raise CustomerNotFound(str(run.customer_id))
+        # Also where the customer was looked at to make what is there already: an account that was closed since is to leave nothing.
+        if run.customer_id is not None:
+            expect_customer(Shop(self._log, run.tenant), connection, run.customer_id)
         row = row_from(run) | {
             "key": key,
             "status": status,

@@ -15,15 +15,16 @@ from petstore.ai.engine import EMBEDDED
 from petstore.ai.presence import forget
 from petstore.ai.production import UNAVAILABLE, new_holder
 from petstore.ai.retention import BATCH, forget_old
-from petstore.ai.run import Run, RunStatus, now, producer_expiry, run_from, runs
+from petstore.ai.run import Run, RunStatus, producer_expiry, run_from, runs
 from petstore.ai.runs import Runs
+from petstore.shop import now
 from petstore.sse import ERROR, Draft, EventLog, Transaction
 
 SWEEP_S = 2.5
 """How often abandoned runs are looked for."""
 
 AGAIN_S = 1.0
-"""How soon it's looked again at one that may be abandoned: who makes it says so every second."""
+"""How soon one that may be abandoned is looked at again: whoever makes a run says so every second."""
 
 PAGE = 1_000
 """Runs that are looked at together: more than two workers ever make by models."""
@@ -50,7 +51,8 @@ class Sweep:
         # Looked at first: a write lock every second, for nothing, would be felt by those who write.
         rows = self._log.query(lambda connection: connection.execute(_abandoned()).all())
         resting = {row.id: row.expires_at for row in rows if not self._runs.is_making(row.id)}
-        # Twice: when all of us have slept, as a laptop does, the others are about to go on. Who has handed a run over doesn't.
+        # Seen expired twice: after a laptop's sleep every lease has expired, and its holder is about to renew it. A run that was
+        # handed over needs no second look.
         for run_id, expires_at in resting.items():
             if expires_at == 0 or self._seen.get(run_id) == expires_at:
                 self._take_over(run_id, expires_at)

@@ -1,6 +1,6 @@
 """The offers of one shop as columns in memory, a place for each pet: what a recommender computes with.
 
-About a kilobyte a pet, its vector being the half of it. A pet keeps its place for as long as the table lives. One thread changes a
+About a kilobyte a pet, of which its vector is the half. A pet keeps its place for as long as the table lives. One thread changes a
 table while others compute with it: a number is replaced whole, and columns that grow are replaced by longer ones, so whoever
 holds a `Columns` sees pets and vectors as they were, and asks `available` for what may have changed since.
 
@@ -88,7 +88,7 @@ class PetTable:
                 self.ids.append(offer.pet_id)
 
     def set_stock(self, place: int, stock: int, event_id: int) -> None:
-        """Note how many an event says that there are. One that is older than what is known here changes nothing."""
+        """Note the stock that an event tells. One that is older than what is known here changes nothing."""
         if self._is_news(place, event_id):
             self._columns.stock[place] = stock
 
@@ -103,11 +103,11 @@ class PetTable:
         return bool(self._columns.stock[place] > 0 and not self._columns.kept[place])
 
     def oldest(self) -> int:
-        """Return the event from which on there may be some that aren't in the table yet."""
+        """Return the newest event that every row includes; later ones may be missing."""
         return int(self.columns.as_of.min(initial=np.iinfo(np.int64).max))
 
     def find(self, pet_ids: Iterable[str], columns: Columns) -> list[int]:
-        """Return the places of those of these pets that `columns` have."""
+        """Return the places of these pets, but for those that `columns` don't have."""
         places = (self.places.get(pet_id, len(columns.stock)) for pet_id in pet_ids)
         return [place for place in places if place < len(columns.stock)]
 

@@ -5,7 +5,7 @@ Three grounds, each from 0 to 1, weighed against each other as far as there is a
 - **traits**: for each trait the log-odds of what the customer chose against what the shop has (naive Bayes with the shop as
   its prior; a stated preference counts like some likes). One product of a matrix and a vector, over all pets.
 - **friends**: what those who like or bought the same pets have bought (see interest).
-- **likeness**: the cosine to the nearest pet that the customer likes or has. Only for those that did best until here.
+- **likeness**: the cosine to the nearest pet that the customer likes or has. Only for those that have done best so far.
 
 Popularity adds a little, so that the better known one wins between equals; it's all there is for somebody new.
 
@@ -62,7 +62,7 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Taste:
-    """`weights` is what each dimension of a vector is worth to the customer; `ideal` what the customer's own choices have."""
+    """`weights` is what each dimension of a vector is worth to the customer; `ideal` what the customer's own choices are worth."""
 
     preferences: Preferences
     anchors: tuple[Anchor, ...]
@@ -82,7 +82,7 @@ def learn(
 ) -> Taste:
     """Return the taste of a customer who wishes this, likes and has bought the pets at these places.
 
-    Both with the newest first. `usual` is the mean of all vectors of the shop.
+    Both newest first. `usual` is the mean of all vectors of the shop.
     """
     own = [*((place, True) for place in liked[:MOST_ANCHORS]), *((place, False) for place in bought[:MOST_ANCHORS])]
     anchors = tuple(
@@ -129,7 +129,7 @@ def _add_likeness(relevance: Relevance, anchors: Sequence[Anchor], columns: Colu
 
 
 def best(relevance: Relevance, count: int) -> NDArray[np.intp]:
-    """Return the places of the `count` best, in no order."""
+    """Return the places of the `count` best, in any order."""
     if len(relevance) <= count:
         return np.arange(len(relevance))
     places = np.arange(len(relevance))

@@ -13,16 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from petstore.ai.care import read_care
 from petstore.ai.lookup import Lookup
-from petstore.shop import Pet, Shop, Species, Wishes, count_stock, find_matches, split_words
+from petstore.shop import Pet, Shop, Species, Wishes, count_stock, find_matches, render_money, split_words
 
 MAX_PETS = 10
+"""Pets that a model is shown at once: each costs tokens."""
 
 DESCRIBED = 400
 """Characters of a pet's description that a model is shown: it costs tokens, and staff may write anything."""
 
 
 class SearchPets(BaseModel):
-    """Search the pets that are for sale. All of what is given is met, but size and temperament, which decide the order."""
+    """Search the pets that are for sale. All of what is given is met, but temperament, which decides the order."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -109,7 +110,7 @@ class Tools:
         wishes = Wishes(
             species=(Species(asked.species),) if asked.species else (),
             temperament=tuple(asked.temperament),
-            good_with_kids=asked.good_with_kids or None,  # Who doesn't need that excludes nobody.
+            good_with_kids=asked.good_with_kids or None,  # False says that it isn't needed, which excludes no pet.
             max_price_cents=None if asked.max_price is None else round(asked.max_price * 100),
             words=split_words(asked.text),
         )
@@ -128,7 +129,7 @@ def describe_pet(pet: Pet) -> dict[str, Any]:
         "size": pet.size,
         "temperament": list(pet.temperament),
         "goodWithKids": pet.good_with_kids,
-        "price": f"{pet.price_cents // 100}.{pet.price_cents % 100:02d}",
+        "price": render_money(pet.price_cents),
         "currency": pet.currency,
         "stock": pet.stock,
     }

@@ -4,26 +4,42 @@ Pure: text in, a Request out, always the same one. Must not look anything up, an
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from itertools import pairwise
 from typing import TypeVar
 
+from petstore.ai.budget import read_budget
 from petstore.ai.engine import Message, Role
-from petstore.shop import Size, Species, Wishes
+from petstore.ai.sifting import Sifted, sift
+from petstore.ai.words import (
+    KIND_OF,
+    LIST_OF,
+    MAX_WORD,
+    SIZE_OF,
+    SPECIES_OF,
+    SUBJECT_OF,
+    TRAIT_OF,
+    YOUNG,
+    Kind,
+    is_baby,
+    may_name_looks,
+)
+from petstore.ai.words import TRAITS as TRAITS
+from petstore.shop import Size, Wishes
 
 MAX_NAMES = 40
 """Words of a message that may be the name of a pet, and as many pairs of words: each is looked up."""
 
-MAX_BREEDS = 6
-"""Words of a message that may be part of a breed's name: each is compared with every breed."""
+MAX_LOOKS = 6
+"""Words of a message that are part of the names of breeds or colours: a search compares each with every pet."""
 
-
-MAX_WORD = 30
-"""Characters of such a word."""
+YOUNG_MONTHS = 12
+"""How old an animal may be that is asked for as a young one."""
 
 M = TypeVar("M")
+Known = Callable[[str], bool]
 
 
 class Aim(Enum):
@@ -42,82 +58,17 @@ class Aim(Enum):
 class Request:
     """What was understood.
 
-    `names` are words that may name pets, `breeds` words that may name breeds, `subjects` what about care is asked, `flat` that
-    the pet would live in one.
+    `names` are words that may name pets, `subjects` what about care is asked, `flat` that the pet would live in one, and
+    `companions` that other animals would be about.
     """
 
     aim: Aim
     wishes: Wishes = field(default_factory=Wishes)
     subjects: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
-    breeds: tuple[str, ...] = ()
     flat: bool = False
+    companions: bool = False
 
-
-_SPECIES: Mapping[Species, str] = {
-    Species.DOG: "dog dogs doggy puppy puppies hound",
-    Species.CAT: "cat cats kitty kitten kittens tomcat",
-    Species.RABBIT: "rabbit rabbits bunny bunnies",
-    Species.BIRD: "bird birds parrot parrots budgie budgies canary finch finches cockatiel budgerigar parakeet",
-    Species.REPTILE: "reptile reptiles lizard lizards snake snakes gecko geckos tortoise tortoises turtle python",
-    Species.OTHER: "hamster hamsters guinea ferret ferrets rat rats chinchilla chinchillas rodent rodents",
-}
-
-_SIZES: Mapping[Size, str] = {
-    Size.SMALL: "small little tiny",
-    Size.MEDIUM: "medium",
-    Size.LARGE: "large big huge",
-}
-
-_TRAITS: Mapping[str, str] = {
-    "quiet": "quiet silent noiseless",
-    "calm": "calm relaxed lazy",
-    "gentle": "gentle soft sweet",
-    "playful": "playful fun",
-    "affectionate": "affectionate loving",
-    "cuddly": "cuddly cuddle cuddles lap",
-    "easygoing": "easygoing easy uncomplicated beginner beginners",
-    "energetic": "energetic sporty jogging",
-    "active": "active running hiking",
-    "clever": "clever smart intelligent",
-    "curious": "curious",
-    "independent": "independent alone",
-    "confident": "confident bold",
-    "patient": "patient",
-    "protective": "protective guard watchdog",
-    "loyal": "loyal faithful",
-    "talkative": "talkative talking talks chatty",
-    "shy": "shy",
-}
-
-TRAITS = frozenset(_TRAITS)
-"""The words for a temperament that we know. Whatever else is written there is somebody's own word."""
-
-_SUBJECTS: Mapping[str, str] = {
-    "food": "food feed feeding eat eats diet fed meal meals",
-    "home": "cage litter terrarium housing bedding hutch tray",
-    "exercise": "exercise walk walks walked wheel",
-    "grooming": "groom grooming brush brushing comb coat bath bathe shed",
-    "company": "lonely company companion pair",
-    "health": "vaccination vaccinations vaccinated vaccinate worming neutered health healthy",
-    "lifespan": "lifespan",
-}
-
-_LISTS = {
-    "flat": "flat apartment studio indoors",
-    "kids": "child children kid kids toddler toddlers baby family daughter son",
-    "cheap": "cheap cheapest cheaper budget affordable",
-    "care": "care looking-after keep keeping needs",
-    "overview": "stock have sell inventory available offer",
-    "greeting": "hello hi hey thanks thank morning evening",
-    "vet": "sick ill vomiting vomits bleeding limping poisoned medicine dose diarrhoea diarrhea seizure injured",
-}
-
-_COMMON = {
-    "common": "about after again animal animals because before could every first found house looking might other "
-    "lives people please really right shall should since still their there these thing things think those today "
-    "under until wants where which while white black would write years",
-}
 
 _PRIVATE = re.compile(
     r"\b(?:(?<!in )orders?|refund|parcel|tracking|password|account|invoice|credit card|e-?mail|address|customers?|prompt|"
@@ -128,101 +79,96 @@ _LIFESPAN = re.compile(
     r"\bhow old (?:do|does|can|will)\b.{0,40}\b(?:get|become|grow|live)\b|\blive long\b|\blife ?(?:span|expectancy)\b"
 )
 
-# An amount, but not of months, pounds or children.
-_NUMBER = (
-    r"([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,7})(\.[0-9]{2})?(?![0-9]|[.,][0-9])\s?(k\b)?"
-    r"(?!\s*-?\s*(?:days?|weeks?|months?|years?|yrs?|hours?|minutes?|kg|kilos?|lbs?|pounds?|cm|inch|inches|feet|"
-    r"people|persons?|kids?|child|children|pets?|animals?|cats?|dogs?)\b)"
-)
-_MOST = re.compile(
-    r"\b(?:no more than|not more than|not over|not above|nothing over|nothing above|"
-    r"under|below|less than|up to|at most|max(?:imum)?(?: of)?|budget(?: of| is)?|within)"
-    rf"\s+[$€£]?\s?{_NUMBER}"
-)
-_BETWEEN = re.compile(rf"\bbetween\s+[$€£]?\s?[0-9][0-9,.]{{0,9}}\s?k?\s+and\s+[$€£]?\s?{_NUMBER}( dollars| euros| usd| eur)?")
-_PRICE = re.compile(rf"(\b(?:over|above|more than|at least|from|between|starting at)\s+)?[$€£]\s?{_NUMBER}")
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
-_NOT_KIDS = re.compile(r"\b(?:no|without) (?:kids|children|child)\b")
 _NAMED = re.compile(r"\b(?:about|named|called|is|does|has|meet|was)\s+([^\W\d_]+)", re.IGNORECASE)
 
 
-def _index(groups: Mapping[M, str]) -> dict[str, M]:
-    return {word: meaning for meaning, words in groups.items() for word in words.split()}
+def understand(messages: Iterable[Message], known: Known = lambda word: False) -> Request:
+    """Return what the conversation asks for now. What was wished for earlier holds until something else is wished for.
 
-
-_SPECIES_OF, _SIZE_OF, _TRAIT_OF = _index(_SPECIES), _index(_SIZES), _index(_TRAITS)
-_SUBJECT_OF, _LIST_OF, _IS_COMMON = _index(_SUBJECTS), _index(_LISTS), _index(_COMMON)
-
-
-def understand(messages: Iterable[Message]) -> Request:
-    """Return what the conversation asks for now. What was wished for earlier holds until something else is wished for."""
+    `known` says whether a word, in small letters, is part of the name of a breed, a colour or a pet that the shop has.
+    """
     said = [message.content for message in messages if message.role is Role.USER]
     if not said:
         return Request(Aim.UNKNOWN)
-    now = _read(said[-1])
+    now = _read(said[-1], known)
     for earlier in reversed(said[:-1]):
         if now.aim in (Aim.PETS, Aim.CARE):
-            now = replace(now, wishes=_go_on(_read(earlier).wishes, now.wishes))
+            now = _go_on(_read(earlier, known), now)
     return now
 
 
-def _read(text: str) -> Request:
-    lower = " ".join(text.lower().split())  # Blanks by the thousand would cost their square.
+def _read(text: str, known: Known) -> Request:
+    lower = " ".join(text.lower().split()).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")  # Thousands of blanks cost their square.
     words = _WORD.findall(lower)
-    lists = {_LIST_OF[word] for word in words if word in _LIST_OF}
-    wishes = _wishes(lower, words, lists)
-    subjects = tuple(_found(words, _SUBJECT_OF))
+    lists = {LIST_OF[word] for word in words if word in LIST_OF}
+    subjects = tuple(_found(words, SUBJECT_OF))
     if _LIFESPAN.search(lower) and "lifespan" not in subjects:
         subjects += ("lifespan",)
-    request = Request(Aim.UNKNOWN, wishes, subjects, _names(text), _breeds(words), "flat" in lists)
-    return replace(request, aim=_aim(lower, request, lists))
+    refused = Aim.VET if "vet" in lists else Aim.PRIVATE if _PRIVATE.search(lower) else None
+    sifted = sift(lower)
+    if subjects or "care" in lists:
+        # Those that somebody has are the ones that care is asked for.
+        sifted.doubtful += sifted.companions
+    following = pairwise([*sifted.wanted, ""])
+    home = {LIST_OF[word] for word, next_ in following if word in LIST_OF and not is_baby(word, next_)}
+    # What is refused needs no looking up.
+    wishes = _wishes(sifted, home, read_budget(lower), known if refused is None else lambda word: False)
+    request = Request(Aim.UNKNOWN, wishes, subjects, _names(text), "flat" in home, bool(sifted.companions))
+    return replace(request, aim=refused or _aim(lower, request, lists))
 
 
 def _aim(lower: str, request: Request, lists: set[str]) -> Aim:
     wishes = request.wishes
-    if "vet" in lists:
-        return Aim.VET
-    if _PRIVATE.search(lower):
-        return Aim.PRIVATE
-    if wishes.species and (request.subjects or "care" in lists):
+    if wishes.all_species and (request.subjects or "care" in lists):
         return Aim.CARE
     if wishes != Wishes() or request.flat:
         bare = wishes == Wishes(species=wishes.species)
         return Aim.OVERVIEW if bare and "overview" in lists and "how many" in lower else Aim.PETS
-    if "overview" in lists or "pets" in lower:
+    if "overview" in lists or "pets" in lower or request.companions:
         return Aim.OVERVIEW
     return Aim.GREETING if "greeting" in lists else Aim.UNKNOWN
 
 
-def _wishes(lower: str, words: list[str], lists: set[str]) -> Wishes:
-    kids = None if "kids" not in lists or _NOT_KIDS.search(lower) else True
-    return Wishes(
-        species=tuple(_found(words, _SPECIES_OF)),
-        sizes=tuple(_found(words, _SIZE_OF)),
-        temperament=tuple(_found(words, _TRAIT_OF)),
-        good_with_kids=kids,
-        max_price_cents=_budget(lower),
-        cheapest_first="cheap" in lists,
+def _wishes(sifted: Sifted, home: set[str], budget: int | None, known: Known) -> Wishes:
+    words, avoided = sifted.wanted, sifted.avoided
+    animals = words if any(word in SPECIES_OF or word in KIND_OF for word in words) else sifted.doubtful
+    young = any(word in YOUNG for word in words) or any(is_baby(*both) for both in pairwise(words))
+    not_these = _found(avoided, SIZE_OF)
+    sizes = _found(words, SIZE_OF) or [size for size in Size if not_these and size not in not_these]
+    species, kinds = tuple(_found(animals, SPECIES_OF)), tuple(_found(animals, KIND_OF))
+    unwanted = [(species, ()) for species in _found(sifted.unwanted, SPECIES_OF)] + _found(sifted.unwanted, KIND_OF)
+    wishes = Wishes(
+        species=species,
+        kinds=kinds,
+        sizes=tuple(sizes),
+        temperament=tuple(_found(words, TRAIT_OF)),
+        avoid=tuple(_found(avoided, TRAIT_OF)),
+        good_with_kids=True if "kids" in home else None,
+        max_price_cents=budget,
+        max_age_months=YOUNG_MONTHS if young else None,
+        words=_looks(words, known),
+        without=_looks(avoided, known),
+        cheapest_first="cheap" in home,
     )
+    return replace(wishes, unwanted=_still_unwanted(unwanted, wishes))
 
 
-def _budget(lower: str) -> int | None:
-    """Return the most that something may cost, in cents. What it should cost at the least is no wish of ours."""
-    if (most := _MOST.search(lower)) is not None:
-        return _cents(*most.groups())
-    if (between := _BETWEEN.search(lower)) is not None:
-        *number, currency = between.groups()
-        if currency or re.search(r"[$€£]|[0-9]{3}", between[0]):
-            return _cents(*number)
-    prices = [price.groups() for price in _PRICE.finditer(lower)]
-    return next((_cents(*number) for least, *number in reversed(prices) if least is None), None)
+def _still_unwanted(unwanted: Iterable[Kind], wishes: Wishes) -> tuple[Kind, ...]:
+    """Return what is excluded: of animals that are wished for too nothing is."""
+    return tuple(kind for kind in unwanted if kind not in wishes.kinds and (kind[1] or kind[0] not in wishes.all_species))
 
 
-def _cents(whole: str, cents: str | None, thousand: str | None) -> int:
-    return (int(whole.replace(",", "")) * 100 + int((cents or ".0")[1:])) * (1000 if thousand else 1)
+def _looks(words: Iterable[str], known: Known) -> tuple[str, ...]:
+    """Return those of the words that name looks, or pets, each as the shop knows it: as it is, or without a last s."""
+    found = []
+    for word in dict.fromkeys(word for word in words if may_name_looks(word)):
+        whole = word.removesuffix("'s")
+        found += [form for form in (whole, whole.removesuffix("s")) if known(form)][:1]
+    return tuple(dict.fromkeys(found))[:MAX_LOOKS]
 
 
-def _found(words: list[str], index: Mapping[str, M]) -> list[M]:
+def _found(words: Iterable[str], index: Mapping[str, M]) -> list[M]:
     return list(dict.fromkeys(index[word] for word in words if word in index))
 
 
@@ -239,20 +185,27 @@ def _first_names(names: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in shortened if 2 < len(name) <= MAX_WORD))[:MAX_NAMES]
 
 
-def _breeds(words: list[str]) -> tuple[str, ...]:
-    known = (_SPECIES_OF, _SIZE_OF, _TRAIT_OF, _SUBJECT_OF, _LIST_OF, _IS_COMMON)
-    unknown = (word for word in words if 4 < len(word) <= MAX_WORD and not any(word in index for index in known))
-    return tuple(dict.fromkeys(word.removesuffix("s") for word in unknown))[:MAX_BREEDS]
-
-
-def _go_on(earlier: Wishes, now: Wishes) -> Wishes:
-    return Wishes(
-        now.species or earlier.species,
-        now.sizes or earlier.sizes,
-        now.temperament or earlier.temperament,
-        (),
-        earlier.good_with_kids if now.good_with_kids is None else now.good_with_kids,
-        earlier.max_price_cents if now.max_price_cents is None else now.max_price_cents,
-        now.words or earlier.words,
-        now.cheapest_first or earlier.cheapest_first,
+def _go_on(earlier: Request, now: Request) -> Request:
+    """Return what is asked for now, with what was wished for earlier and isn't replaced."""
+    old, new = earlier.wishes, now.wishes
+    named = new.species or new.kinds
+    same = not named or (new.species, new.kinds) == (old.species, old.kinds)
+    species = new.species if named else tuple(one for one in old.species if (one, ()) not in new.unwanted)
+    kinds = new.kinds if named else tuple(kind for kind in old.kinds if kind not in new.unwanted)
+    wishes = Wishes(
+        species=species,
+        kinds=kinds,
+        sizes=new.sizes or old.sizes,
+        temperament=new.temperament or tuple(trait for trait in old.temperament if trait not in new.avoid),
+        avoid=new.avoid + tuple(trait for trait in old.avoid if trait not in new.temperament + new.avoid),
+        good_with_kids=old.good_with_kids if new.good_with_kids is None else new.good_with_kids,
+        max_price_cents=old.max_price_cents if new.max_price_cents is None else new.max_price_cents,
+        max_age_months=new.max_age_months if named else new.max_age_months or old.max_age_months,
+        # How one animal is to look says nothing of another.
+        words=new.words or tuple(word for word in old.words if same and word not in new.without),
+        without=new.without + tuple(word for word in old.without if word not in new.words + new.without),
+        cheapest_first=new.cheapest_first or old.cheapest_first,
     )
+    unwanted = _still_unwanted(dict.fromkeys(new.unwanted + old.unwanted), wishes)
+    flat, companions = now.flat or earlier.flat, now.companions or earlier.companions
+    return replace(now, wishes=replace(wishes, unwanted=unwanted), flat=flat, companions=companions)

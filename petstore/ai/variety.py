@@ -18,7 +18,7 @@ POOL = 256
 """Pets that are looked at for variety, the most relevant ones: a thousand would not change the picks, only the time."""
 
 EACH_SPECIES = 32
-"""Of each species, where nothing but variety tells them apart."""
+"""Pets of each species that are looked at instead, where all species are looked at alike."""
 
 
 def pick(

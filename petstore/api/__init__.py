@@ -24,6 +24,7 @@ from petstore.api import (
 from petstore.api.access import register_links
 from petstore.api.application import Application as Application
 from petstore.api.cors import register_cors
+from petstore.api.event_stream import register_goodbyes
 from petstore.api.problem import register_error_handlers
 from petstore.api.rate_limit import register_rate_limits
 from petstore.api.services import Services as Services
@@ -53,6 +54,7 @@ def register(app: Flask) -> None:
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     register_error_handlers(app)
+    register_goodbyes(app)
     register_cors(app)
     register_tenant(app)
     register_links(app)

@@ -42,7 +42,12 @@ def current_caller() -> Caller:
 def caller_key() -> str:
     """Return a name for whoever makes the current request, one that is never somebody else's: the user, or else the address."""
     user_id = current_caller().user_id
-    return f"address {request.remote_addr}" if user_id is None else f"user {user_id}"
+    return f"address {request.remote_addr}" if user_id is None else user_key(user_id)
+
+
+def user_key(user_id: str) -> str:
+    """Return the name that `caller_key` has for a user."""
+    return f"user {user_id}"
 
 
 def authorize(scopes: Sequence[str], *, guests: bool = False, linked: bool = False) -> None:
@@ -115,25 +120,20 @@ def caller_check() -> Callable[[Shop], object]:
 
 
 def own_recommendations(customer_id: str) -> str:
-    """Return the customer's id, if the caller may see what is recommended to that one. Raises CustomerNotFound, Unauthorized."""
-    if sees_recommendations(customer_id):
-        return customer_id
-    if current_caller().user_id is None and not current_links():
-        raise Unauthorized("recommendations need their customer's bearer token, or the link in the customer's `links`")
-    raise CustomerNotFound(customer_id)
+    """Return the customer's id, if the caller may see what is recommended to that one.
 
-
-def sees_recommendations(customer_id: str) -> bool:
-    """Say whether the caller may see what is recommended to this customer. Raises Forbidden when only a scope is missing.
-
-    In the demo everybody who brings no token at all may, for the customers of its catalogue.
+    In the demo everybody who brings no token at all may, for the customers of its catalogue. Raises CustomerNotFound, Unauthorized,
+    Forbidden when only a scope is missing.
     """
     if _sees_without_bearer(customer_id, POWERS):
-        return True
-    if not current_caller().is_or_serves(customer_id):
-        return False
-    current_caller().need(Scope.READ_USER)
-    return True
+        return customer_id
+    caller = current_caller()
+    if caller.is_or_serves(customer_id):
+        caller.need(Scope.READ_USER)
+        return customer_id
+    if caller.user_id is None and not current_links():
+        raise Unauthorized("recommendations need their customer's bearer token, or the link in the customer's `links`")
+    raise CustomerNotFound(customer_id)
 
 
 def own_chat() -> str | None:
@@ -185,12 +185,9 @@ def order_links(order: Order) -> dict[str, str]:
     Who came by a link gets the same one back, never one that lasts longer or opens more.
     """
     resource = f"orders/{order.id}"
-    token = brought_token(resource)
-    paying = token
+    token, paying = brought_token(resource), brought_token(resource, ("own",))
     if token is None and order.customer_id is None and not current_caller().is_staff:
         token = paying = signed(resource, "own")
-    elif not _opened(resource, ("own",)):
-        paying = None
     return {
         "self": url_for("orders.get_one", order_id=order.id, token=token),
         "payment": url_for("payments.pay", order_id=order.id, token=paying),
@@ -219,10 +216,10 @@ def register_links(app: Flask) -> None:
         return response
 
 
-def brought_token(resource: str) -> str | None:
+def brought_token(resource: str, powers: Iterable[Power] = POWERS) -> str | None:
     """Return the signed token in the current query that opens `resource`, for a link back to it; None where there is none."""
     tokens = zip(request.args.getlist("token"), current_links(), strict=True)
-    return next((token for token, found in tokens if found.resource == resource), None)
+    return next((token for token, found in tokens if found.resource == resource and found.power in powers), None)
 
 
 def _sees_without_bearer(customer_id: str, powers: Iterable[Power]) -> bool:

@@ -6,11 +6,13 @@ Deliberate: a name that occurs twice counts with its last value, as in every JSO
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from flask import request
+from gevent import Timeout
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
@@ -25,6 +27,11 @@ from petstore.api.validation import field_errors
 
 MAX_BODY = 1024 * 1024
 """Bytes of a body, whether or not its length was announced."""
+
+SLOWEST = 16 * 1024
+"""Bytes a second that a body may take its time for, on the average; a photo of 5 MiB has five minutes."""
+
+CUT = "the body ended early, or its chunks are malformed"
 
 MAX_UNKNOWN = 10
 """Members of one object beyond those that it may have. A hundred thousand, refused one by one, would stop every stream for a tenth
@@ -133,22 +140,35 @@ def read_content(limit: int = MAX_BODY) -> bytes:
     request.max_content_length = limit + 1
     connection = request.environ.get(CONNECTION)
     try:
-        if connection is not None:
-            # Who announces a body and sends none would hold its place for ever.
-            connection.settimeout(services().settings.stuck_s)
-        content = request.get_data(cache=False)
+        with _patience(connection, limit):
+            content = request.get_data(cache=False)
     except RequestEntityTooLarge:
         raise
     except Exception as error:
         # A server's errors for a badly framed body have no class in common; gunicorn's are not even OSErrors.
         logger.info("a body could not be read: %r", error)
-        raise InvalidRequest("the body ended early, or its chunks are malformed") from error
-    finally:
-        if connection is not None:
-            connection.settimeout(None)
+        raise InvalidRequest(CUT) from error
     if len(content) > limit:
         raise RequestEntityTooLarge
+    # A client that hangs up between head and body is no error to gunicorn: what it announced must not be taken for an empty body.
+    if len(content) < (request.content_length or 0):
+        raise InvalidRequest(CUT)
     return content
+
+
+@contextmanager
+def _patience(connection: Any, limit: int) -> Iterator[None]:
+    """Raise TimeoutError at a client that sends nothing for `stuck_s`, or so slowly that its body would hold a place for ever."""
+    if connection is None:
+        yield
+        return
+    stuck_s = services().settings.stuck_s
+    connection.settimeout(stuck_s)
+    try:
+        with Timeout(stuck_s + limit / SLOWEST, TimeoutError()):
+            yield
+    finally:
+        connection.settimeout(None)
 
 
 def _refusal(error: ValidationError) -> InvalidRequest | InvalidBody:

@@ -16,13 +16,14 @@ from petstore.api.chat_body import ChatRequest
 from petstore.api.chat_data import ChatChunk, ChatCompletion, ChatError, ModelInfo, ModelList
 from petstore.api.chat_wire import Completion
 from petstore.api.error import ModelNotFound, RunFailed, RunStopped
-from petstore.api.event_stream import admit_stream, place_to_wait, stream_response, wait_for_end
+from petstore.api.event_stream import admit_stream, stream_response
 from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, replay_headers, run_key
 from petstore.api.operation import Answer, Chunks, Operation
 from petstore.api.parameter import Header, Path
 from petstore.api.problem import CONTENT_TYPE
 from petstore.api.services import services
 from petstore.api.tenant import requested_shop
+from petstore.api.whole_answer import place_to_wait, wait_for_end
 from petstore.sse import COMPLETE, Event, Form, Opening, Selection
 
 blueprint = Blueprint("chat", __name__, url_prefix="/v1")
@@ -79,7 +80,7 @@ def create_completion(body: ChatRequest) -> Response:
     customer_id = own_chat()
     engine, key = engine_of(body.model), run_key()
     if body.stream:
-        holders = admit_stream(customer_id, says_goodbye=False)
+        holders = admit_stream(customer_id)
         run = _start(body, customer_id, engine, key)
         selection = Selection((run.topic,), Form(dialect=_completion(run, body)))
         response = stream_response(selection, Opening(run.beginning), lambda _: run_links(run)["self"], holders)

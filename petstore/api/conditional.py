@@ -49,17 +49,20 @@ def tagged(
 
 
 def if_matches(read: Callable[[Shop], Versioned], change: Callable[[Shop], T]) -> T:
-    """Return what `change` returns; made only if what `read` returns is of the version that the client's If-Match names.
+    """Return what `change` returns; made only if what `read` returns is of a version that the client's If-Match names, and of none
+    that its If-None-Match does.
 
-    Both happen in one transaction. Without If-Match `change` is simply made. Raises PreconditionFailed.
+    Both happen in one transaction. Without these headers `change` is simply made. Raises PreconditionFailed.
     """
-    if "If-Match" not in request.headers:
+    # Without a tag that can be read, it names no version.
+    wanted = request.if_match if "If-Match" in request.headers else None
+    unwanted = request.if_none_match
+    if wanted is None and not unwanted:
         return change(requested_shop())
-    wanted = request.if_match  # Without a tag that can be read, it names no version.
 
     def compare_and_change(shop: Shop) -> T:
         tag = _tag(read(shop))
-        if not wanted.contains(tag):
+        if (wanted is not None and not wanted.contains(tag)) or unwanted.contains_weak(tag):
             raise PreconditionFailed(quote_etag(tag))
         return change(shop)
 

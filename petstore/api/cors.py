@@ -19,7 +19,7 @@ nor is it understood by old browsers."""
 
 EXPOSED_HEADERS = (
     "ETag, Idempotency-Replayed, Link, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, "
-    "WWW-Authenticate"
+    "WWW-Authenticate, X-Should-Retry"
 )
 
 MAX_AGE_S = 600

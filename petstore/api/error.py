@@ -1,5 +1,5 @@
-"""What the API itself refuses: who may not, who asks too often, what breaks the rules, models that don't exist, and
-runs that can't be shown.
+"""What the API itself refuses: who may not, who asks too often, for whom there is no place, what breaks the rules, versions that
+are no more, models that don't exist, and runs that can't be shown.
 
 Must not know status codes: `problem` has the one table from errors to HTTP.
 """
@@ -11,6 +11,13 @@ from typing import Literal, Self
 from petstore.sse import Error
 
 Code = Literal["required_field", "invalid_format", "invalid_type", "out_of_range", "unknown_field", "model_not_found"]
+
+
+REFUSALS = {
+    "draining": "this server is about to end; another one takes new streams",
+    "full": "this server has no place for another stream, nor for another client that waits for an answer",
+    "too-many": "this client has as many streams, and answers that it waits for, as it may",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,19 @@ class Forbidden(Error):
         self.scopes = tuple(scopes)
 
 
+class StreamRefused(Error):
+    """There is no place for another stream, or for another client that waits for an answer, for this `reason`.
+
+    There may be one after `retry_after_s` seconds, on another worker or on this one.
+    """
+
+    retry_after_s = 2
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(REFUSALS[reason])
+        self.reason = reason
+
+
 class RateLimited(Error):
     """There were more requests than the `limit` of a minute; there may be others after `retry_after_s` seconds."""
 
@@ -89,6 +109,8 @@ class ModelNotFound(Error):
 
 class RunFailed(Error):
     """A run ended without a result, or took too long. Another one may do better."""
+
+    retry_after_s = 1
 
     def __init__(self, run_id: str) -> None:
         super().__init__(f"run {run_id} came to no result")

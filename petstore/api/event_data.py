@@ -141,10 +141,11 @@ class Gap(Representation):
 class Goodbye(Representation):
     """The server can't serve this stream now. The stream ends here; come back after the time that `retry` says.
 
-    `behind`: the client took its events so slowly that some of them are gone. Who comes back is told by `gap`.
+    `behind`: the client took its events so slowly that some of them are gone; when it comes back, `gap` says so. `unavailable`: the
+    database did not answer.
     """
 
-    reason: Literal["behind", "draining", "full", "too-many"]
+    reason: Literal["behind", "draining", "full", "too-many", "unavailable"]
 
 
 class Failure(Representation):

@@ -3,27 +3,25 @@
 Must not know which streams there are.
 """
 
-import socket
-import ssl
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Literal, NamedTuple
 
-from flask import Response, abort, request
+from flask import Flask, Response, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
 from werkzeug.http import parse_accept_header
 
 from petstore.api.address import CONNECTION, client_address
+from petstore.api.error import RateLimited, StreamRefused
 from petstore.api.operation import Answer, Events, EventStream
 from petstore.api.parameter import Header
-from petstore.api.problem import problem
+from petstore.api.problem import answer
 from petstore.api.resume import StreamQuery, requested
 from petstore.api.services import services
 from petstore.api.tenant import requested_shop
 from petstore.api.wire import no_content
-from petstore.sse import Event, Form, Opening, Selection, Stream, goodbye, open_at
+from petstore.sse import Form, LogUnavailable, Opening, Selection, Stream, goodbye, open_at
 
 CONTENT_TYPE = "text/event-stream"
 
@@ -40,12 +38,6 @@ ANSWER_HEADERS = (
     Header("X-Accel-Buffering", Literal["no"], "Tells nginx to pass each event on at once."),
 )
 
-REFUSALS = {
-    "draining": "this server is about to end; another one takes new streams",
-    "full": "this server has no place for another stream, nor for another client that waits for an answer",
-    "too-many": "this client has as many streams, and answers that it waits for, as it may",
-}
-
 
 def stream_answers(events: Events, with_topic: bool = False) -> dict[int, Answer]:
     """Return how a request for a stream of these events can succeed."""
@@ -61,49 +53,49 @@ def accept_event_stream() -> None:
         raise NotAcceptable(f"This resource is a stream of events: {CONTENT_TYPE}.")
 
 
-def admit_stream(customer_id: str | None = None, *, says_goodbye: bool = True) -> tuple[str, ...]:
-    """Return whom the stream is counted for, the client's address and the customer; or end the request, when there is no place.
-
-    A client that names event streams in its Accept header may be a browser, whose EventSource would give up for good on a 503.
-    So it gets a stream that says goodbye and when to come back, unless the resource isn't for those (`says_goodbye`).
-    """
-    holders = _holders(customer_id)
+def admit_stream(*customer_ids: str | None) -> tuple[str, ...]:
+    """Return whom a stream is counted for: the client's address, and the customers whose events it brings. Raises StreamRefused."""
+    holders = holders_of(*customer_ids)
     reason = services().refusal(holders)
-    if reason is None:
-        return holders
-    # At an ending server everybody gets that: had he come a moment before, he would have had it too.
-    if says_goodbye and (reason == "draining" or named_event_stream()):
-        services().feed.observer.refused(reason)
-        abort(refuse_stream(reason))
-    _refuse(reason)
-
-
-@contextmanager
-def place_to_wait(customer_id: str | None) -> Iterator[None]:
-    """Hold a place among the streams while a client waits for a whole answer, or end the request, when there is none.
-
-    Such a client holds a connection for as long as a stream's does, so it's counted like one. Taken before the answer is begun:
-    what nobody could wait for isn't made.
-    """
-    admission, holders = services().admission, _holders(customer_id)
-    reason = admission.refusal(holders)
     if reason is not None:
-        _refuse(reason)
-    admission.take(holders)
-    try:
-        yield
-    finally:
-        admission.give_back(holders)
+        raise StreamRefused(reason)
+    return holders
 
 
-def named_event_stream() -> bool:
-    """Say whether the client names event streams in its Accept header, as browsers do."""
-    return _accepts(request.environ.get("HTTP_ACCEPT", "")).by_name
+def holders_of(*customer_ids: str | None) -> tuple[str, ...]:
+    """Return whom admission counts the current request for."""
+    # Customers of two shops are two, also where they have the same id, as in copies of the demo shop.
+    users = dict.fromkeys(f"user {id}{requested_shop().topic_suffix}" for id in customer_ids if id)
+    address = client_address()
+    return (f"address {address}", *users) if address else tuple(users)
 
 
-def refuse_stream(reason: str) -> Response:
-    """Return a stream that says goodbye and when to come back."""
-    return _response(iter([goodbye(services().terms, reason)]))
+def register_goodbyes(app: Flask) -> None:
+    """Refuse a stream in a way that a browser survives, where it may have one later.
+
+    On anything but 200 its EventSource would give up for good. So a client that asks for event streams by name gets one that says
+    goodbye, and when to come back.
+    """
+    for kind in (StreamRefused, RateLimited, LogUnavailable):
+        app.register_error_handler(kind, _refuse)
+
+
+def _refuse(error: StreamRefused | RateLimited | LogUnavailable) -> Response:
+    response = answer(error)
+    is_stream = request.path.endswith("/stream")
+    if isinstance(error, StreamRefused):
+        reason = error.reason
+    elif isinstance(error, RateLimited):
+        reason = "too-many"
+    else:
+        reason = "unavailable"
+    if is_stream or isinstance(error, StreamRefused):
+        services().feed.observer.refused(reason)
+    # At a draining server everybody gets that: a client that came a moment earlier got the same.
+    if is_stream and (reason == "draining" or _accepts(request.environ.get("HTTP_ACCEPT", "")).by_name):
+        form = Form(request.args.get("events") != "unnamed")
+        return _response([goodbye(services().terms, reason, form)])
+    return response
 
 
 def open_where_asked(topics: Collection[str], query: StreamQuery, otherwise: int | None) -> Opening:
@@ -134,28 +126,6 @@ def stream_response(selection: Selection, opening: Opening, snapshot: Callable[[
     return _response(stream)
 
 
-def wait_for_end(topic: str, timeout_s: float) -> list[Event]:
-    """Return all events of a run for a client that wants the whole; not the last one, if it takes too long or the client leaves.
-
-    Called within `place_to_wait`. A server that is about to end waits for nobody either.
-    """
-    parts, connection = services(), request.environ.get(CONNECTION)
-    return parts.audience.collect(parts.feed, topic, timeout_s, lambda: not parts.feed.draining and is_there(connection))
-
-
-def is_there(connection: Any) -> bool:
-    """Say whether a client that waits for an answer has not hung up, as far as its socket tells."""
-    if connection is None or isinstance(connection, ssl.SSLSocket):
-        return True  # TLS may make a socket readable without a client's word.
-    connection = getattr(connection, "_sock", connection)
-    try:
-        return bool(connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-
-
 def head_response() -> Response:
     """Return what a stream would begin with, without a body."""
     return _response(())
@@ -177,17 +147,6 @@ def _accepts(header: str) -> _Accepted:
     # With its charset it's the same to us, but not to werkzeug.
     named = [media_type for media_type, _ in accepted if media_type.partition(";")[0] == CONTENT_TYPE]
     return _Accepted(any(accepted.quality(form) for form in (CONTENT_TYPE, *named)), bool(named))
-
-
-def _holders(customer_id: str | None) -> tuple[str, ...]:
-    # Customers of two shops are two, also where they have the same id, as in copies of the demo shop.
-    user = customer_id and customer_id + requested_shop().topic_suffix
-    return tuple(f"{kind} {name}" for kind, name in (("address", client_address()), ("user", user)) if name)
-
-
-def _refuse(reason: str) -> NoReturn:
-    services().feed.observer.refused(reason)
-    abort(problem(503, detail=REFUSALS[reason], headers={"Retry-After": "2"}))
 
 
 def _response(body: Iterable[bytes]) -> Response:

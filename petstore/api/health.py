@@ -8,14 +8,13 @@ from typing import Literal
 from flask import Blueprint
 from werkzeug import Response
 
+from petstore.api.error import StreamRefused
 from petstore.api.operation import Operation
 from petstore.api.problem import problem
 from petstore.api.services import services
 from petstore.api.wire import Representation, respond
 
 blueprint = Blueprint("health", __name__)
-
-RETRY_AFTER_S = 2
 
 
 class Health(Representation):
@@ -46,4 +45,6 @@ def tell_readiness() -> Response:
     reason = services().refusal()
     if reason is None:
         return respond(Health())
-    return problem(503, f"the server takes no new streams: it is {reason}", headers={"Retry-After": str(RETRY_AFTER_S)})
+    return problem(
+        503, f"the server takes no new streams: it is {reason}", headers={"Retry-After": str(StreamRefused.retry_after_s)}
+    )

@@ -131,11 +131,14 @@ def upload(pet_id: str, body: Upload) -> Response:
     file, url = _directory(pet_id) / body.name, url_for("images.get_one", pet_id=pet_id, photo=body.name)
     draft = get_hub().threadpool.apply(_write_draft, (files_of(requested_tenant()), body.file))
 
-    def act(shop: Shop) -> Response:
+    def keep(shop: Shop) -> None:
         add_photo(shop, pet_id, file.name)
         # Given its name in the transaction, and by nobody else: what fails can't take away a file that another request has kept.
         file.parent.mkdir(parents=True, exist_ok=True)
         draft.replace(file)
+
+    def act(shop: Shop) -> Response:
+        shop.together(keep)
         return respond(Uploaded(success=True, message=f"the photo is shown at {url}"), 201, {"Location": url})
 
     try:

@@ -17,8 +17,8 @@ from petstore.api.event_data import EventId, Uuid
 from petstore.api.operation import Answer, Operation
 from petstore.api.parameter import MAX_PAGE, Between, PetPath, Query
 from petstore.api.tenant import requested_shop
-from petstore.api.wire import Currency, Money, PageLinks, Pagination, Representation, render_money, respond
-from petstore.shop import Change, Inventory, Pet, change_inventory, get_pet, read_inventory
+from petstore.api.wire import Currency, Money, PageLinks, Pagination, Representation, respond
+from petstore.shop import Change, Inventory, Pet, change_inventory, get_pet, read_inventory, render_money
 
 blueprint = Blueprint("inventory", __name__, url_prefix="/v1/inventory")
 

@@ -18,8 +18,8 @@ from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, once
 from petstore.api.operation import Answer, Operation
 from petstore.api.parameter import LOCATION, OrderPath, PageQuery
 from petstore.api.tenant import requested_shop
-from petstore.api.wire import Currency, Listing, Moment, Money, Representation, Uri, no_content, render_money, respond
-from petstore.shop import Order, OrderStatus, Shop, cancel_order, get_order, list_orders, place_order
+from petstore.api.wire import Currency, Listing, Moment, Money, Representation, Uri, no_content, respond
+from petstore.shop import Order, OrderStatus, Shop, cancel_order, get_order, list_orders, place_order, render_money
 
 blueprint = Blueprint("orders", __name__, url_prefix="/v1/orders")
 

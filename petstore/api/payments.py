@@ -20,7 +20,7 @@ from petstore.api.parameter import LOCATION, OrderPath
 from petstore.api.problem import problem
 from petstore.api.services import services
 from petstore.api.tenant import requested_shop
-from petstore.api.wire import Currency, Moment, Money, Representation, render_money, respond
+from petstore.api.wire import Currency, Moment, Money, Representation, respond
 from petstore.shop import (
     TEST_CARD,
     BankAccount,
@@ -33,6 +33,7 @@ from petstore.shop import (
     get_payment,
     is_card_number,
     pay_order,
+    render_money,
 )
 
 blueprint = Blueprint("payments", __name__, url_prefix="/v1/orders")
@@ -156,20 +157,20 @@ class CardShown(Representation):
     """A card that paid, or tried to."""
 
     object: Literal["card"]
-    name: str
+    name: Annotated[str | None, Field(description="None once the customer's account was closed.")] = None
     number: Annotated[str, Field(pattern=r"^\*{9,15}[0-9]{4}$", examples=["************4242"])]
     last4: str
     brand: Brand | None
     exp_month: int
     exp_year: int
-    billing_address: AddressShown | None
+    billing_address: AddressShown | None = None
 
 
 class BankAccountShown(Representation):
     """A bank account that paid, or tried to."""
 
     object: Literal["bank_account"]
-    account_holder_name: str
+    account_holder_name: Annotated[str | None, Field(description="None once the customer's account was closed.")] = None
     account_number: Annotated[str, Field(pattern=r"^\**[0-9]{4}$", examples=["********6789"])]
     last4: str
     routing_number: str

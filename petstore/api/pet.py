@@ -10,8 +10,8 @@ from pydantic import Field, create_model
 
 from petstore.api.body import Body, Line, Price
 from petstore.api.event_data import Uuid
-from petstore.api.wire import Currency, Moment, Money, Representation, Uri, render_money
-from petstore.shop import Gender, Pet, PetDetails, PetStatus, Shop, Size, Species
+from petstore.api.wire import Currency, Moment, Money, Representation, Uri
+from petstore.shop import Gender, Pet, PetDetails, PetStatus, Shop, Size, Species, render_money
 
 MAX_AGE_MONTHS = 2_400
 """Two hundred years: a tortoise may reach them."""

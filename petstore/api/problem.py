@@ -28,6 +28,7 @@ from petstore.api.error import (
     RateLimited,
     RunFailed,
     RunStopped,
+    StreamRefused,
     Unauthorized,
 )
 from petstore.api.wire import Representation
@@ -141,10 +142,15 @@ def problem(
     return Response(body + "\n", status, headers, content_type=CONTENT_TYPE)
 
 
+def answer(error: Error) -> Response:
+    """Return the answer to the current request that an error of ours makes, by the table."""
+    return _ANSWERS[type(error)](error)
+
+
 def register_error_handlers(app: Flask) -> None:
     """Make every error that leaves a view a problem: ours by the table, HTTP's by their status, all others as a 500."""
-    for kind, answer in _ANSWERS.items():
-        app.register_error_handler(kind, answer)
+    for kind, make in _ANSWERS.items():
+        app.register_error_handler(kind, make)
     app.register_error_handler(HTTPException, _answer_http)
     app.register_error_handler(Exception, _answer_unexpected)
 
@@ -196,10 +202,6 @@ def _answer_log_unavailable(error: LogUnavailable) -> Response:
     return problem(503, "the database did not answer; nothing was changed", headers=retry)
 
 
-def _answer_run_failed(error: RunFailed) -> Response:
-    return problem(503, str(error), headers={"Retry-After": "1"})
-
-
 def _answer_run_stopped(error: RunStopped) -> Response:
     # OpenAI's clients try again after a 409 by themselves, which would begin what somebody has just stopped.
     return problem(409, str(error), headers={"X-Should-Retry": "false"})
@@ -226,6 +228,7 @@ _ANSWERS: dict[type[Error], Callable[[Any], Response]] = {
     Unauthorized: _answer_unauthorized,
     Forbidden: _answer_forbidden,
     RateLimited: _answer_later(429),
+    StreamRefused: _answer_later(503),
     SignInBusy: _answer_later(503),
     LogUnavailable: _answer_log_unavailable,
     PetNotFound: _with_status(404),
@@ -245,6 +248,6 @@ _ANSWERS: dict[type[Error], Callable[[Any], Response]] = {
     TooManyTenants: _with_status(403),
     PreconditionFailed: _with_status(412),
     WrongAmount: _answer_amount,
-    RunFailed: _answer_run_failed,
+    RunFailed: _answer_later(503),
     RunStopped: _answer_run_stopped,
 }

@@ -12,17 +12,30 @@ from petstore.api.access import current_caller, signed
 from petstore.api.body import Body, Price
 from petstore.api.caller import Caller
 from petstore.api.identifier import CustomerId
-from petstore.api.wire import Moment, Money, Representation, render_money
-from petstore.shop import Customer, Preferences, Profile, Role, Shop, Size, Species, from_datetime
+from petstore.api.wire import Moment, Money, Representation
+from petstore.shop import (
+    MAX_PASSWORD,
+    MAX_USERNAME,
+    MIN_PASSWORD,
+    Customer,
+    Preferences,
+    Profile,
+    Role,
+    Shop,
+    Size,
+    Species,
+    from_datetime,
+    render_money,
+)
 
-Username = Annotated[str, Field(min_length=3, max_length=50, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", examples=["ada.l"])]
+Username = Annotated[str, Field(min_length=3, max_length=MAX_USERNAME, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", examples=["ada.l"])]
 Email = Annotated[
     str,
     Field(max_length=254, pattern=r"^[^@\x00-\x20\x7f-\xa0]{1,64}@[^@\x00-\x20\x7f-\xa0]{1,189}$", examples=["ada@example.com"]),
 ]
 Name = Annotated[str, Field(max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$", examples=["Ada"])]
 Phone = Annotated[str, Field(pattern=r"^\+?[1-9][0-9]{1,14}$", examples=["+4930123456"])]
-Password = Annotated[str, Field(min_length=8, max_length=128, examples=["a long sentence is best"])]
+Password = Annotated[str, Field(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD, examples=["a long sentence is best"])]
 Trait = Annotated[str, Field(min_length=1, max_length=40, examples=["gentle"])]
 
 

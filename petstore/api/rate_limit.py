@@ -14,7 +14,6 @@ from werkzeug import Response
 from petstore.api.access import current_caller
 from petstore.api.address import client_address
 from petstore.api.error import InvalidRequest, RateLimited
-from petstore.api.event_stream import named_event_stream, refuse_stream
 from petstore.api.services import services
 from petstore.api.tenant import requested_tenant
 from petstore.api.windows import WINDOW_S
@@ -70,25 +69,18 @@ def spend_password(username: str | None = None) -> None:
         spend(f"password for {username}", limit)
 
 
-def _spend() -> Response | None:
+def _spend() -> None:
     # OPTIONS is a browser's question ahead of a request: refused, the page would never learn why its request was.
     if not request.path.startswith(PREFIX) or request.method == "OPTIONS":
-        return None
+        return
     limit = services().settings.rate_limit
-    try:
-        address, tenant = client_address(), _tenant()
-        spend(f"address {address}", limit, tenant)
-        if tenant != SHARED:
-            spend(f"address {address} in all", MANY * limit, SHARED)
-        user_id = current_caller().user_id
-        if user_id is not None:
-            spend(f"user {user_id}", limit, tenant)
-    except RateLimited:
-        # A browser that comes back to its stream would give up for good on a 429.
-        if request.path.endswith("/stream") and named_event_stream():
-            return refuse_stream("too-many")
-        raise
-    return None
+    address, tenant = client_address(), _tenant()
+    spend(f"address {address}", limit, tenant)
+    if tenant != SHARED:
+        spend(f"address {address} in all", MANY * limit, SHARED)
+    user_id = current_caller().user_id
+    if user_id is not None:
+        spend(f"user {user_id}", limit, tenant)
 
 
 def _tell(response: Response) -> Response:

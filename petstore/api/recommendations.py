@@ -17,11 +17,9 @@ from petstore.api.event_stream import (
     accept_event_stream,
     admit_stream,
     head_response,
-    place_to_wait,
     requested_form,
     stream_answers,
     stream_response,
-    wait_for_end,
 )
 from petstore.api.identifier import EXAMPLE_ID, CustomerId
 from petstore.api.operation import Operation
@@ -29,6 +27,7 @@ from petstore.api.parameter import Query
 from petstore.api.resume import LAST_EVENT_ID, StreamQuery, requested
 from petstore.api.services import services
 from petstore.api.tenant import requested_shop
+from petstore.api.whole_answer import place_to_wait, wait_for_end
 from petstore.api.wire import Representation, respond
 from petstore.sse import COMPLETE, ERROR, Gap, Opening, Requested, Selection, not_ahead, open_at
 
@@ -127,7 +126,7 @@ def _find_run(customer_id: str, asked: Requested | None) -> tuple[Run, Opening]:
         and (held.tenant, held.customer_id, held.kind) == (shop.tenant, customer_id, RunKind.RECOMMENDATIONS)
         and held.status is not RunStatus.FAILED
     ):
-        runs.rejoin(held)
+        runs.presence.rejoin(held)
         return held, open_at(log, (held.topic,), asked, 0, ring)
     run = runs.join(shop, customer_id)
     gap = Gap(run.topic, asked.text if asked.id is None else asked.id, None)

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from petstore.ai import DELTA, PROGRESS, RECOMMENDATION, Question, Run, RunKind, RunStatus, request_for
+from petstore.ai import DEFAULT_LIMIT, DELTA, PROGRESS, RECOMMENDATION, Question, Run, RunKind, RunStatus, request_for
 from petstore.api.access import RUN_SCOPES, own_chat, own_recommendations, own_run, run_links
 from petstore.api.body import Body, CustomerId
 from petstore.api.chat import engine_of, text_of
@@ -46,11 +46,6 @@ from petstore.sse import COMPLETE, ERROR, Event, Selection
 blueprint = Blueprint("runs", __name__, url_prefix="/v1/runs")
 
 MAX_LIMIT = 50
-DEFAULT_LIMIT = 10
-
-PAGE = 10_000
-"""Events of a run, more than any has."""
-
 
 RUN_EVENTS: Events = {
     RECOMMENDATION: (Recommendation,),
@@ -223,7 +218,7 @@ def stream(run_id: str, query: StreamQuery) -> Response:
         return head_response()
     holders = admit_stream(run.customer_id)
     opening = open_where_asked((run.topic,), query, 0)
-    services().runs.rejoin(run)
+    services().runs.presence.rejoin(run)
     snapshot = run_links(run)["self"]
     return stream_response(Selection((run.topic,), requested_form(query)), opening, lambda _: snapshot, holders)
 
@@ -240,7 +235,7 @@ def stop(run_id: str) -> Response:
 
 
 def _show(run: Run) -> RunRepresentation:
-    events = services().log.read([run.topic], 0, PAGE)
+    events = services().runs.events(run)
     if run.status is RunStatus.RUNNING and events and events[-1].ends:
         run = services().runs.get(run.id)  # It has ended since it was read.
     return RunRepresentation.of(run, events)

@@ -164,10 +164,11 @@ def stream_topics(query: TopicsQuery) -> Response:
     bearer token of whom they belong to, or the signed token of each one's link, as `token=...&token=...`.
     """
     accept_event_stream()
-    topics = tuple(dict.fromkeys(_find_topic(topic) for topic in query.topics))
-    selection = Selection(topics, requested_form(query, with_topic=True))
+    customer_of = dict(_find_topic(topic) for topic in query.topics)
+    selection = Selection(tuple(customer_of), requested_form(query, with_topic=True))
     start = None if INVENTORY_TOPIC in query.topics else 0
-    return stream_response(selection, open_where_asked(topics, query, start), snapshot_url, admit_stream())
+    opening = open_where_asked(selection.topics, query, start)
+    return stream_response(selection, opening, snapshot_url, admit_stream(*customer_of.values()))
 
 
 def snapshot_url(topic: str) -> str:
@@ -199,15 +200,15 @@ def _wanted(query: InventoryStreamQuery) -> InventoryFilter | None:
     return InventoryFilter(frozenset(query.types), pet.id if pet else None) if query.types or pet else None
 
 
-def _find_topic(topic: str) -> str:
-    """Return the topic as the log names it. Raises OrderNotFound, RunNotFound."""
+def _find_topic(topic: str) -> tuple[str, str | None]:
+    """Return the topic as the log names it, and the customer that its events are of. Raises OrderNotFound, RunNotFound."""
     if topic.startswith(ORDERS):
-        own_order(get_order(requested_shop(), topic.removeprefix(ORDERS)))
-    elif topic.startswith((RECOMMENDATIONS, CHAT)):
-        services().runs.rejoin(_find_run(topic))
-    else:
-        return inventory_topic(requested_shop())
-    return topic
+        return topic, own_order(get_order(requested_shop(), topic.removeprefix(ORDERS))).customer_id
+    if topic.startswith((RECOMMENDATIONS, CHAT)):
+        run = _find_run(topic)
+        services().runs.presence.rejoin(run)
+        return topic, run.customer_id
+    return inventory_topic(requested_shop()), None
 
 
 def _find_run(topic: str) -> Run:

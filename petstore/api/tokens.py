@@ -1,6 +1,5 @@
 """Signing in: a username and a password for a bearer token."""
 
-import time
 from typing import Annotated, Literal, Self
 
 from flask import Blueprint, Response
@@ -17,7 +16,7 @@ from petstore.api.rate_limit import spend_password
 from petstore.api.services import services
 from petstore.api.tenant import requested_shop
 from petstore.api.wire import Moment, Representation, respond
-from petstore.shop import find_account, is_demo_account, to_datetime
+from petstore.shop import MAX_PASSWORD, MAX_USERNAME, find_account, is_demo_account, now, to_datetime
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/v1/auth/tokens")
 
@@ -25,8 +24,8 @@ blueprint = Blueprint("tokens", __name__, url_prefix="/v1/auth/tokens")
 class Credentials(Body):
     """A username and its password."""
 
-    username: Annotated[str, Field(min_length=1, max_length=50, examples=["catherine.m"])]
-    password: Annotated[str, Field(min_length=1, max_length=128, examples=["petstore-demo"])]
+    username: Annotated[str, Field(min_length=1, max_length=MAX_USERNAME, examples=["catherine.m"])]
+    password: Annotated[str, Field(min_length=1, max_length=MAX_PASSWORD, examples=["petstore-demo"])]
 
 
 class TokenRepresentation(Representation):
@@ -60,7 +59,7 @@ def create(body: Credentials) -> Response:
     """
     spend_password(body.username)
     # Before the account is read: where the password changes while it's checked, which may take seconds, the token is void.
-    at = time.time_ns() // 1000
+    at = now()
     shop = requested_shop()
     account = find_account(shop, username=body.username)
     if account is not None and is_demo_account(account.customer_id) and not services().settings.demo:
@@ -69,6 +68,7 @@ def create(body: Credentials) -> Response:
     matching = services().passwords.matches(None if account is None else account.password_hash, body.password)
     if account is None or not matching:
         raise Unauthorized("there is no such username with this password")
+    at = max(at, account.tokens_from)  # The clock may have been set back since the password was chosen.
     secret = services().settings.secret_key
     token, claims = bearer.issue(secret, account.customer_id, shop.tenant, SCOPES[account.role], at)
     # Whatever stands between must not keep it (RFC 6749 section 5.1).

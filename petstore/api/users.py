@@ -6,7 +6,7 @@ Others' accounts don't exist, but for staff.
 from flask import Blueprint, Response
 
 from petstore.ai import forget_customer
-from petstore.api.access import caller_check, own_customer
+from petstore.api.access import caller_check, own_customer, user_key
 from petstore.api.bearer import Scope
 from petstore.api.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, if_matches, tagged
 from petstore.api.idempotency import IDEMPOTENCY_KEY, REPLAYED, once
@@ -23,6 +23,7 @@ from petstore.api.wire import no_content, respond
 from petstore.shop import (
     Customer,
     Shop,
+    forget_answers,
     get_customer,
     like_pet,
     liked_pets,
@@ -128,8 +129,8 @@ def replace(user_id: str, body: UserProfile) -> Response:
 def delete(user_id: str) -> Response:
     """Close an account.
 
-    What was ordered stays in the books, without a name. Chats and recommendations are stopped and forgotten. Tokens are void
-    within half a minute.
+    What was ordered and paid stays in the books, without a name. Chats and recommendations are stopped and forgotten. Tokens are
+    void within half a minute.
     """
     own_customer(user_id)
     meter, check = services().runs.meter, caller_check()
@@ -138,6 +139,7 @@ def delete(user_id: str) -> Response:
         check(shop)
         remove_customer(shop, user_id)
         forget_customer(shop, user_id, meter)
+        forget_answers(shop, user_key(user_id), user_id)
 
     if_matches(lambda shop: _own(shop, user_id), lambda shop: shop.together(close))
     return no_content()

@@ -43,18 +43,13 @@ def no_content() -> Response:
     return response
 
 
-def render_money(cents: int) -> str:
-    """Return an amount as `299.99`. Text, because a binary fraction can't hold it."""
-    return f"{cents // 100}.{cents % 100:02d}"
-
-
 def render_moment(moment: datetime) -> str:
     """Return a moment as `2026-03-13T10:30:00.000Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 Money = Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]{2}$", examples=["299.99"])]
-"""An amount as `render_money` makes it."""
+"""An amount as `petstore.shop.render_money` makes it."""
 
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$", examples=["USD"])]
 """A currency by its code (ISO 4217)."""

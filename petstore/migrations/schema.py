@@ -26,11 +26,14 @@ def migrate(path: Path) -> None:
     """Create the SQLite file at `path` if there is none, and upgrade it to the newest tables, all or nothing.
 
     Several processes may call it at once: one works, the others wait and find nothing to do. Raises OSError where the
-    file can't be made, and sqlalchemy's or sqlite3's errors for a database that can't be migrated.
+    file can't be made or is a newer release's, and sqlalchemy's or sqlite3's errors for a database that can't be migrated.
     """
     _create(path)
-    if _version(path) == newest_version():
+    version, newest = _version(path), newest_version()
+    if version == newest:
         return
+    if version is not None and version > newest:
+        raise OSError(f"its tables are those of a newer release: {version}, and this one knows {newest}")
     _use_wal(path)
     engine = create_engine("sqlite://", creator=lambda: _connect(path), poolclass=NullPool)
 

@@ -3,7 +3,9 @@
 It knows the streaming core's events and event log, and nothing of HTTP. What other rooms may use is named here.
 """
 
-from petstore.shop.accounts import MAX_LIKES as MAX_LIKES
+from petstore.shop.accounts import MAX_PASSWORD as MAX_PASSWORD
+from petstore.shop.accounts import MAX_USERNAME as MAX_USERNAME
+from petstore.shop.accounts import MIN_PASSWORD as MIN_PASSWORD
 from petstore.shop.accounts import Account as Account
 from petstore.shop.accounts import demo_customers as demo_customers
 from petstore.shop.accounts import find_account as find_account
@@ -25,8 +27,9 @@ from petstore.shop.customers import Customer as Customer
 from petstore.shop.customers import Preferences as Preferences
 from petstore.shop.customers import Profile as Profile
 from petstore.shop.customers import Role as Role
-from petstore.shop.customers import find_customer as find_customer
+from petstore.shop.customers import expect_customer as expect_customer
 from petstore.shop.customers import get_customer as get_customer
+from petstore.shop.customers import read_customer as read_customer
 from petstore.shop.demo import Demo as Demo
 from petstore.shop.error import CustomerNotFound as CustomerNotFound
 from petstore.shop.error import KeyReused as KeyReused
@@ -49,6 +52,7 @@ from petstore.shop.gateway import BankAccount as BankAccount
 from petstore.shop.gateway import Card as Card
 from petstore.shop.gateway import is_card_number as is_card_number
 from petstore.shop.idempotency import Key as Key
+from petstore.shop.idempotency import forget_answers as forget_answers
 from petstore.shop.idempotency import once as once
 from petstore.shop.identity import is_uuid as is_uuid
 from petstore.shop.identity import new_id as new_id
@@ -60,7 +64,6 @@ from petstore.shop.interest import owned_pets as owned_pets
 from petstore.shop.inventory import INVENTORY_TOPIC as INVENTORY_TOPIC
 from petstore.shop.inventory import Change as Change
 from petstore.shop.inventory import Inventory as Inventory
-from petstore.shop.inventory import Summary as Summary
 from petstore.shop.inventory import change_inventory as change_inventory
 from petstore.shop.inventory import inventory_topic as inventory_topic
 from petstore.shop.inventory import read_inventory as read_inventory
@@ -74,8 +77,9 @@ from petstore.shop.matching import find_pets as find_pets
 from petstore.shop.matching import find_vocabulary as find_vocabulary
 from petstore.shop.matching import split_words as split_words
 from petstore.shop.moment import from_datetime as from_datetime
+from petstore.shop.moment import now as now
 from petstore.shop.moment import to_datetime as to_datetime
-from petstore.shop.moment import to_timestamp as to_timestamp
+from petstore.shop.money import render_money as render_money
 from petstore.shop.offers import LAST_ID as LAST_ID
 from petstore.shop.offers import Kind as Kind
 from petstore.shop.offers import Offer as Offer
@@ -107,7 +111,6 @@ from petstore.shop.pets import Species as Species
 from petstore.shop.pets import all_pets as all_pets
 from petstore.shop.pets import get_pet as get_pet
 from petstore.shop.pets import list_pets as list_pets
-from petstore.shop.seed import DemoIds as DemoIds
 from petstore.shop.seed import demo_ids as demo_ids
 from petstore.shop.seed import open_demo_accounts as open_demo_accounts
 from petstore.shop.seed import seed_shop as seed_shop

@@ -16,19 +16,26 @@ from petstore.shop.customers import (
     Profile,
     Role,
     customers,
-    find_customer,
     likes,
     preferences_to_json,
     profile_to_row,
+    read_customer,
 )
-from petstore.shop.error import CustomerNotFound, SharedAccount, TooManyLikes, UsernameTaken
+from petstore.shop.error import SharedAccount, TooManyLikes, UsernameTaken
 from petstore.shop.identity import new_id
 from petstore.shop.moment import following, from_datetime, now
 from petstore.shop.orders import orders
 from petstore.shop.page import Page
+from petstore.shop.payments import payments
 from petstore.shop.pets import Pet, get_pet, pet_from, pets, present
 from petstore.shop.tenant import SHARED, Shop
 from petstore.sse import Transaction
+
+MAX_USERNAME = 50
+"""Characters of a username: as many as its column has."""
+
+MIN_PASSWORD, MAX_PASSWORD = 8, 128
+"""Characters of a password. NIST SP 800-63B (2017) wants eight at the least, and no limit below 64."""
 
 MAX_LIKES = 500
 """Pets that one customer may like: a recommender compares every pet with all of them."""
@@ -61,7 +68,7 @@ def register_customer(shop: Shop, profile: Profile, password_hash: str, role: Ro
         row = {"tenant": shop.tenant, "id": id, "role": role, "password_hash": password_hash}
         dates = {"tokens_from": at, "created_at": at, "updated_at": at}
         transaction.connection.execute(insert(customers).values(**row, **dates, **profile_to_row(profile)))
-        return _found(shop, transaction.connection, id)
+        return read_customer(shop, transaction.connection, id)
 
     return shop.write(register)
 
@@ -73,7 +80,7 @@ def replace_profile(shop: Shop, customer_id: str, profile: Profile, password_has
     """
 
     def replace(transaction: Transaction) -> Customer:
-        before = _found(shop, transaction.connection, customer_id)
+        before = read_customer(shop, transaction.connection, customer_id)
         if is_shared_account(shop, customer_id) and (password_hash or profile.username != before.username):
             raise SharedAccount(customer_id)
         _refuse_taken(shop, transaction.connection, profile.username, customer_id)
@@ -87,22 +94,26 @@ def replace_preferences(shop: Shop, customer_id: str, preferences: Preferences) 
     """Replace what a customer looks for. Raises CustomerNotFound."""
 
     def replace(transaction: Transaction) -> Customer:
-        before = _found(shop, transaction.connection, customer_id)
+        before = read_customer(shop, transaction.connection, customer_id)
         return _update(shop, transaction.connection, before, preferences=preferences_to_json(preferences))
 
     return shop.write(replace)
 
 
 def remove_customer(shop: Shop, customer_id: str) -> None:
-    """Close an account. What was ordered stays in the books, as a guest's. Raises CustomerNotFound, SharedAccount."""
+    """Close an account. What was ordered and paid stays in the books, without a name. Raises CustomerNotFound, SharedAccount."""
 
     def remove(transaction: Transaction) -> None:
-        _found(shop, transaction.connection, customer_id)
+        read_customer(shop, transaction.connection, customer_id)
         if is_shared_account(shop, customer_id):
             raise SharedAccount(customer_id)
         theirs = (orders.c.tenant == shop.tenant) & (orders.c.customer_id == customer_id)
         # Another version: whoever has seen whose it was must not be told that nothing has changed.
         version = func.max(orders.c.updated_at + 1, now())
+        # Whose card it was, where its bills went, whose account: what is left of the number tells nobody.
+        anonymous = func.json_remove(payments.c.source, "$.name", "$.billingAddress", "$.accountHolderName")
+        of_them = payments.c.order_id.in_(select(orders.c.id).where(theirs))
+        transaction.connection.execute(update(payments).where(of_them).values(source=anonymous))
         transaction.connection.execute(update(orders).where(theirs).values(customer_id=None, updated_at=version))
         transaction.connection.execute(delete(likes).where(*_likes_of(shop, customer_id)))
         transaction.connection.execute(delete(customers).where(*_one(shop, customer_id)))
@@ -115,7 +126,7 @@ def like_pet(shop: Shop, customer_id: str, pet_id: str) -> None:
 
     def like(transaction: Transaction) -> None:
         connection = transaction.connection
-        liked = _found(shop, connection, customer_id).likes
+        liked = read_customer(shop, connection, customer_id).likes
         get_pet(shop.within(transaction), pet_id)
         if pet_id in liked:
             return
@@ -133,17 +144,17 @@ def unlike_pet(shop: Shop, customer_id: str, pet_id: str) -> None:
     """Take a pet from those that a customer likes, if it's among them. Raises CustomerNotFound."""
 
     def unlike(transaction: Transaction) -> None:
-        _found(shop, transaction.connection, customer_id)
+        read_customer(shop, transaction.connection, customer_id)
         transaction.connection.execute(delete(likes).where(*_likes_of(shop, customer_id), likes.c.pet_id == pet_id))
 
     shop.write(unlike)
 
 
 def liked_pets(shop: Shop, customer_id: str, page: int, limit: int) -> Page[Pet]:
-    """Return a page of the pets that a customer likes, in the order in which they came to. Raises CustomerNotFound."""
+    """Return a page of the pets that a customer likes, in the order in which they were liked. Raises CustomerNotFound."""
 
     def read(connection: Connection) -> Page[Pet]:
-        _found(shop, connection, customer_id)
+        read_customer(shop, connection, customer_id)
         theirs = select(pets).join(likes, (likes.c.tenant == pets.c.tenant) & (likes.c.pet_id == pets.c.id))
         theirs = theirs.where(*_likes_of(shop, customer_id), *present(shop)).order_by(likes.c.position)
         found = connection.execute(theirs).all()
@@ -176,14 +187,7 @@ def _refuse_taken(shop: Shop, connection: Connection, username: str, customer_id
 def _update(shop: Shop, connection: Connection, before: Customer, **values: Any) -> Customer:
     values["updated_at"] = following(from_datetime(before.updated_at))
     connection.execute(update(customers).where(*_one(shop, before.id)).values(**values))
-    return _found(shop, connection, before.id)
-
-
-def _found(shop: Shop, connection: Connection, customer_id: str) -> Customer:
-    customer = find_customer(shop, connection, customer_id)
-    if customer is None:
-        raise CustomerNotFound(customer_id)
-    return customer
+    return read_customer(shop, connection, before.id)
 
 
 def _one(shop: Shop, customer_id: str) -> tuple[ColumnElement[bool], ...]:

@@ -57,24 +57,24 @@ def replace_pet(shop: Shop, pet_id: str, details: PetDetails) -> Pet:
     return shop.write(replace)
 
 
-def add_photo(shop: Shop, pet_id: str, photo: str) -> Pet:
+def add_photo(shop: Shop, pet_id: str, photo: str) -> None:
     """Add a photo, by its name, to those of a pet. Raises PetNotFound, TooManyPhotos."""
 
-    def add(transaction: Transaction) -> Pet:
+    def add(transaction: Transaction) -> None:
         before = get_pet(shop.within(transaction), pet_id)
         if photo in before.photos:
-            return before
+            return
         if len(before.photos) >= MAX_PHOTOS:
             raise TooManyPhotos(pet_id, MAX_PHOTOS)
-        return _store(shop, transaction, before, dataclasses.replace(before, photos=(*before.photos, photo)))
+        _store(shop, transaction, before, dataclasses.replace(before, photos=(*before.photos, photo)))
 
-    return shop.write(add)
+    shop.write(add)
 
 
-def remove_pet(shop: Shop, pet_id: str) -> Pet:
-    """Delete a pet and return it as it was; what orders refer to is kept for them, and shown nowhere. Raises PetNotFound."""
+def remove_pet(shop: Shop, pet_id: str) -> None:
+    """Delete a pet; one that orders refer to is kept for them, and shown nowhere. Raises PetNotFound."""
 
-    def remove(transaction: Transaction) -> Pet:
+    def remove(transaction: Transaction) -> None:
         connection = transaction.connection
         pet = get_pet(shop.within(transaction), pet_id)
         this = (pets.c.tenant == shop.tenant) & (pets.c.id == pet_id)
@@ -85,9 +85,8 @@ def remove_pet(shop: Shop, pet_id: str) -> Pet:
         else:
             connection.execute(delete(pets).where(this))
         tell(shop, transaction, pet, dataclasses.replace(pet, stock=0))
-        return pet
 
-    return shop.write(remove)
+    shop.write(remove)
 
 
 def _described(pet: Pet, details: PetDetails) -> Pet:

@@ -1,5 +1,5 @@
-"""Tenants' copies of the demo shop: made at a tenant's first request, and removed when the room is needed and nobody has used one
-for long.
+"""Tenants' copies of the demo shop: made at a tenant's first request, and removed when room is needed and nobody has used
+one for long.
 
 Must not touch the shop that all share, nor a tenant's shop that isn't a copy: one that was opened when the demo was off.
 """
@@ -21,10 +21,10 @@ MAX_COPIES = 1_000
 """A name is all that it takes to get one, and each is a hundred rows."""
 
 KEPT_UNUSED = 7 * DAY
-"""How long a copy that nobody uses stays, whoever wants the room: who tests every week finds the shop as it was left."""
+"""How long a copy that nobody uses stays, whoever wants the room: a client that tests every week finds the shop as it was left."""
 
 NOTED_EVERY = DAY // 24
-"""How exactly it's known when a copy was used last: to note it takes the write lock."""
+"""How precisely it's known when a copy was last used: noting it takes the write lock."""
 
 copies = Table(
     "copies",
@@ -38,7 +38,7 @@ copies = Table(
 def open_copy(shop: Shop) -> str | None:
     """Give a tenant a copy of the demo shop, unless there is something already, and note that it's used.
 
-    Returns the tenant whose copy had to go for it, if one had. Raises TooManyTenants.
+    Returns the tenant whose copy had to make room for it, if one had to. Raises TooManyTenants.
     """
 
     def is_settled(connection: Connection) -> bool:
@@ -47,7 +47,7 @@ def open_copy(shop: Shop) -> str | None:
             return bool(used_at > now() - NOTED_EVERY)
         if not is_empty(shop, connection):
             return True
-        _in_the_way(connection)  # Who is refused doesn't wait for the write lock, nor hold it.
+        _in_the_way(connection)  # Whoever is refused neither waits for the write lock nor holds it.
         return False
 
     return None if shop.query(is_settled) else shop.write(lambda transaction: _note_or_make(shop.within(transaction), transaction))
@@ -55,7 +55,7 @@ def open_copy(shop: Shop) -> str | None:
 
 def _note_or_make(shop: Shop, transaction: Transaction) -> str | None:
     connection = transaction.connection
-    # Asked again where only one can be: another request, or another process, may have made it since, or removed it.
+    # Asked again, now that nobody else can write: another request, or another process, may have made it since, or removed it.
     if connection.execute(update(copies).filter_by(tenant=shop.tenant).values(used_at=now())).rowcount:
         return None
     removed = _in_the_way(connection)

@@ -57,7 +57,7 @@ customers = Table(
     Column("updated_at", BigInteger, nullable=False),
     UniqueConstraint("tenant", "username"),
 )
-"""Who has no `password_hash` can't sign in. Tokens that were made before `tokens_from`, the moment of a new password, are void."""
+"""A customer without a `password_hash` can't sign in. Tokens from before `tokens_from`, the moment of a new password, are void."""
 
 likes = Table(
     "likes",
@@ -111,6 +111,7 @@ class Customer(Profile):
 
 # Built once: building a statement takes longer than SQLite takes for it.
 _FIND = select(customers).where(customers.c.tenant == bindparam("of_tenant"), customers.c.id == bindparam("customer"))
+_KNOWN = select(customers.c.id).where(customers.c.tenant == bindparam("of_tenant"), customers.c.id == bindparam("customer"))
 _LIKED = (
     select(likes.c.pet_id)
     .where(likes.c.tenant == bindparam("of_tenant"), likes.c.customer_id == bindparam("customer"))
@@ -120,17 +121,22 @@ _LIKED = (
 
 def get_customer(shop: Shop, customer_id: str) -> Customer:
     """Return the customer. Raises CustomerNotFound."""
-    customer = shop.query(lambda connection: find_customer(shop, connection, customer_id))
-    if customer is None:
-        raise CustomerNotFound(customer_id)
-    return customer
+    return shop.query(lambda connection: read_customer(shop, connection, customer_id))
 
 
-def find_customer(shop: Shop, connection: Connection, customer_id: str) -> Customer | None:
-    """Return the customer as this snapshot sees it, or None."""
+def read_customer(shop: Shop, connection: Connection, customer_id: str) -> Customer:
+    """Do what `get_customer` does, on a snapshot that the caller has."""
     key = {"of_tenant": shop.tenant, "customer": customer_id}
     row = connection.execute(_FIND, key).first()
-    return None if row is None else _customer_from(row, tuple(connection.execute(_LIKED, key).scalars()))
+    if row is None:
+        raise CustomerNotFound(customer_id)
+    return _customer_from(row, tuple(connection.execute(_LIKED, key).scalars()))
+
+
+def expect_customer(shop: Shop, connection: Connection, customer_id: str) -> None:
+    """Raise CustomerNotFound when there is no such customer, on a snapshot that the caller has."""
+    if connection.execute(_KNOWN, {"of_tenant": shop.tenant, "customer": customer_id}).first() is None:
+        raise CustomerNotFound(customer_id)
 
 
 def profile_to_row(profile: Profile) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class Demo:
             order = place_order(self._shop.within(transaction), pet_id, 1, customer_id)
             transaction.connection.execute(insert(demo_orders).values(order_id=order.id, action=_PAY, due_at=pay_at))
 
-        with contextlib.suppress(OutOfStock, PetNotFound, CustomerNotFound):  # Who finds nothing leaves.
+        with contextlib.suppress(OutOfStock, PetNotFound, CustomerNotFound):  # A shopper who finds nothing leaves.
             self._shop.write(place_and_note)
 
     def _settle(self, order_id: str) -> None:

@@ -47,7 +47,7 @@ class UsernameTaken(Error):
 
 
 class TooManyLikes(Error):
-    """A customer likes as many pets as one may, which is `most`."""
+    """A customer likes as many pets already as one may: `most`."""
 
     def __init__(self, most: int) -> None:
         super().__init__(f"a customer may like up to {most} pets")
@@ -63,7 +63,7 @@ class SharedAccount(Error):
 
 
 class SignInBusy(Error):
-    """More people sign in just now than can be checked; it may be tried again after `retry_after_s` seconds."""
+    """More people are signing in just now than can be checked; it may be tried again after `retry_after_s` seconds."""
 
     def __init__(self, retry_after_s: int = 5) -> None:
         super().__init__("too many people sign in just now")
@@ -71,7 +71,7 @@ class SignInBusy(Error):
 
 
 class TooManyPhotos(Error):
-    """A pet has as many photos as one may, which is `most`."""
+    """A pet has as many photos already as one may: `most`."""
 
     def __init__(self, pet_id: str, most: int) -> None:
         super().__init__(f"pet {pet_id} has {most} photos, and may not have more")
@@ -105,7 +105,7 @@ class WrongState(Error):
 
 
 class WrongAmount(Error):
-    """A payment isn't of what its order costs, which is `total`, such as `299.99 USD`."""
+    """A payment isn't what its order costs: `total`, such as `299.99 USD`."""
 
     def __init__(self, order_id: str, total: str) -> None:
         super().__init__(f"order {order_id} costs {total}, and is paid with that or not at all")

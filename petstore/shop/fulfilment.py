@@ -1,4 +1,4 @@
-"""Takes orders of all tenants that are being paid through payment and shipping, one step after another, each when it is due.
+"""Takes the orders that are being paid, of all tenants, through payment and shipping: step after step, each when it is due.
 
 Each step is a compare-and-set on the order's step, in the same transaction as its event: it happens exactly once,
 however many workers try, and one that was cut short has not happened. Its time is the one at which it was due, not the

@@ -1,6 +1,6 @@
-"""The test gateway: it takes no money, and says of a card or a bank account whether a real one would have.
+"""The test gateway: it takes no money, and says whether a real one would have, from this card or bank account.
 
-Like the test modes of real gateways it succeeds for everything but some numbers, which are known to everybody. A card's
+Like the test modes of real gateways it accepts all numbers but a few, which are known to everybody. A card's
 answer comes at once, a bank's only after the payment has been processed. Must not keep a number: it knows payments by their
 sources alone.
 """
@@ -81,7 +81,7 @@ class BankAccount:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What comes of a payment: `refused` says why it's declined at once, `fails` why it will be, in the end; None: it isn't."""
+    """What comes of a payment: `refused` says why it's declined at once, `fails` why it will be in the end; None that it isn't."""
 
     refused: str | None = None
     fails: str | None = None
@@ -102,7 +102,7 @@ def judge(source: Card | BankAccount, at: datetime) -> Verdict:
 
 
 def card_brand(number: str) -> str | None:
-    """Return who issued a card, by the digits that its number begins with; None for a brand that isn't one of the known."""
+    """Return who issued a card, by the digits that its number begins with; None for a brand that we don't know."""
     return next((brand for brand, first, last in _BRANDS if first <= number[: len(first)] <= last), None)
 
 

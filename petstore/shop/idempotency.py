@@ -34,7 +34,7 @@ keys = Table(
 )
 """`answer` is NULL only inside the transaction that makes it."""
 
-# The same words in SQLite and in PostgreSQL, where a second one waits here until the first has committed.
+# Not an upsert of SQLAlchemy's, which takes longer to build than SQLite to run.
 _CLAIM = text(
     "INSERT INTO idempotency_keys (tenant, caller, key, fingerprint, created_at)"
     " VALUES (:tenant, :caller, :key, :fingerprint, :at) ON CONFLICT DO NOTHING"
@@ -55,7 +55,7 @@ class Key:
 
 
 def once(shop: Shop, key: Key, act: Callable[[Shop], str]) -> tuple[str, bool]:
-    """Return what `act` says, which is done in one transaction with the key, or what it said before; and whether it was before.
+    """Do `act` in one transaction with the key, and return what it says, or what it said before; and whether that was before.
 
     Raises KeyReused when the key stands for another request, and whatever `act` raises.
     """
@@ -75,3 +75,9 @@ def once(shop: Shop, key: Key, act: Callable[[Shop], str]) -> tuple[str, bool]:
         return known.answer, True
 
     return shop.write(find_or_act)
+
+
+def forget_answers(shop: Shop, caller: str, about: str) -> None:
+    """Forget the keys of a caller, and all whose answer has the text `about` in it."""
+    theirs = or_(keys.c.caller == caller, keys.c.answer.contains(about, autoescape=True))
+    shop.write(lambda transaction: transaction.connection.execute(delete(keys).where(keys.c.tenant == shop.tenant, theirs)))

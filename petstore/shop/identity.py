@@ -16,7 +16,7 @@ _last_tick = 0
 
 
 def new_id() -> str:
-    """Return a new UUIDv7, greater than every one that this process has made before.
+    """Return a new UUIDv7, greater than any that this process has made before.
 
     The 12 bits that follow the milliseconds hold their fraction (RFC 9562 section 6.2, method 3), so the time bits are
     a clock of a quarter of a microsecond. It is pushed on by one where two ids meet or the system's clock steps back.

@@ -21,7 +21,7 @@ from petstore.shop.tenant import Shop
 from petstore.sse import Draft, Transaction
 
 INVENTORY_TOPIC = "inventory"
-"""The topic of all changes of stock and price, as clients know it; in the log the tenant follows. It never ends."""
+"""The topic of all changes of stock and price, as clients know it; in the log, the tenant is added. It never ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Change:
 
 
 class Summary(TypedDict):
-    """How many pets there are: for sale now, by what staff decided, in all, and of each species."""
+    """How many pets there are: for sale now, pending or adopted as staff say, in all, and of each species."""
 
     available: int
     pending: int
@@ -83,7 +83,7 @@ def take_stock(shop: Shop, pet_id: str, quantity: int) -> Pet:
 
 
 def put_back(shop: Shop, pet_id: str, quantity: int) -> None:
-    """Undo `take_stock`. For a pet that has been deleted since there is nothing to undo."""
+    """Undo `take_stock`. For a pet that has been deleted since, there is nothing to undo."""
 
     def put(transaction: Transaction) -> None:
         with contextlib.suppress(PetNotFound):
@@ -93,9 +93,8 @@ def put_back(shop: Shop, pet_id: str, quantity: int) -> None:
 
 
 def tell(shop: Shop, transaction: Transaction, before: Pet, after: Pet) -> None:
-    """Append the events of what has become of a pet's stock and price by another change of it."""
-    change = Change(after.id, stock=after.stock, price_cents=after.price_cents)
-    transaction.append(_changed(before, change, 0, inventory_topic(shop))[1])
+    """Append the events for a pet whose stock and price were those of `before`, and now are those of `after`."""
+    transaction.append(_events(inventory_topic(shop), before, after))
 
 
 def status_after(pet: Pet, stock: int) -> PetStatus:
@@ -125,8 +124,8 @@ def _apply(shop: Shop, transaction: Transaction, changes: Sequence[Change]) -> l
     topic, at = inventory_topic(shop), following(*(from_datetime(pet.updated_at) for pet in before.values()))
     for change in changes:
         pet = after[change.pet_id]
-        after[pet.id], events = _changed(pet, change, at, topic)
-        drafts += events
+        after[pet.id] = _after(pet, change, at)
+        drafts += _events(topic, pet, after[pet.id])
     _store(shop, transaction.connection, [pet for pet in after.values() if pet is not before[pet.id]], at)
     transaction.append(drafts)
     return list(after.values())
@@ -154,27 +153,32 @@ def _lock(shop: Shop, connection: Connection, pet_ids: Iterable[str]) -> dict[st
 
 def _move_stock(shop: Shop, transaction: Transaction, pet: Pet, difference: int) -> Pet:
     at = following(from_datetime(pet.updated_at))
-    moved, drafts = _changed(pet, Change(pet.id, stock=pet.stock + difference), at, inventory_topic(shop))
+    moved = _after(pet, Change(pet.id, stock=pet.stock + difference), at)
     _store(shop, transaction.connection, [moved], at)
-    transaction.append(drafts)
+    tell(shop, transaction, pet, moved)
     return moved
 
 
-def _changed(pet: Pet, change: Change, at: int, topic: str) -> tuple[Pet, list[Draft]]:
-    """Return the pet after the change and the events to tell; the same object and none where nothing was changed."""
+def _after(pet: Pet, change: Change, at: int) -> Pet:
+    """Return the pet after the change: the same object where nothing was changed."""
     values: dict[str, Any] = {}
-    drafts = []
     if change.stock is not None and change.stock != pet.stock:
-        values |= {"stock": change.stock, "status": status_after(pet, change.stock)}
-        data = {"petId": pet.id, "oldStock": pet.stock, "newStock": change.stock}
-        drafts.append(Draft(topic, "stock-change", data))
+        values = {"stock": change.stock, "status": status_after(pet, change.stock)}
     if change.price_cents is not None and change.price_cents != pet.price_cents:
         values["price_cents"] = change.price_cents
-        prices = {"petId": pet.id, "oldPrice": pet.price_cents / 100, "newPrice": change.price_cents / 100}
+    return dataclasses.replace(pet, **values, updated_at=to_datetime(at)) if values else pet
+
+
+def _events(topic: str, before: Pet, after: Pet) -> list[Draft]:
+    """Return an event for the stock and one for the price, where they aren't what they were."""
+    drafts = []
+    if after.stock != before.stock:
+        data = {"petId": after.id, "oldStock": before.stock, "newStock": after.stock}
+        drafts.append(Draft(topic, "stock-change", data))
+    if after.price_cents != before.price_cents:
+        prices = {"petId": after.id, "oldPrice": before.price_cents / 100, "newPrice": after.price_cents / 100}
         drafts.append(Draft(topic, "price-change", prices))
-    if not drafts:
-        return pet, drafts
-    return dataclasses.replace(pet, **values, updated_at=to_datetime(at)), drafts
+    return drafts
 
 
 _STORE = (

@@ -33,7 +33,6 @@ class Offer(NamedTuple):
     price_cents: int
     stock: int
     kept: bool
-    updated_at: int
 
 
 _COLUMNS = (
@@ -49,7 +48,6 @@ _COLUMNS = (
     pets.c.price_cents,
     pets.c.stock,
     pets.c.status,
-    pets.c.updated_at,
     pets.c.deleted_at,
 )
 _OFFERS = select(*_COLUMNS).where(pets.c.tenant == bindparam("tenant"))
@@ -93,8 +91,7 @@ def _offers(shop: Shop, connection: Connection, statement: Select[Any], **values
             Kind(Species(row[2]), row[3], row[4], Size(row[5]), row[6], row[7], tuple(row[8])),
             row[9],
             row[10],
-            row[13] is not None or (row[11] != PetStatus.AVAILABLE and not (row[11] == PetStatus.NOT_AVAILABLE and row[10] == 0)),
-            row[12],
+            row[12] is not None or (row[11] != PetStatus.AVAILABLE and not (row[11] == PetStatus.NOT_AVAILABLE and row[10] == 0)),
         )
         for row in connection.execute(statement, {**values, "tenant": shop.tenant})
     ]

@@ -25,12 +25,13 @@ from sqlalchemy import (
     update,
 )
 
-from petstore.shop.customers import customers
-from petstore.shop.error import CustomerNotFound, OrderNotFound, WrongAmount, WrongState
+from petstore.shop.customers import expect_customer
+from petstore.shop.error import OrderNotFound, WrongAmount, WrongState
 from petstore.shop.gateway import TEST_CARD, BankAccount, Card, judge
 from petstore.shop.identity import new_id
 from petstore.shop.inventory import put_back, take_stock
 from petstore.shop.moment import following, now, span, to_datetime, to_timestamp
+from petstore.shop.money import render_money
 from petstore.shop.page import Page
 from petstore.shop.payments import Payment, PaymentStatus, record_payment, settle_payments
 from petstore.shop.tenant import Shop
@@ -82,8 +83,8 @@ orders = Table(
 )
 """`step` and `due_at`: where fulfilment is with the order, and when its next step is due; NULL where there is none.
 
-`updated_at` is the order's version, and `last_event_id` the head of the log at that moment: an order that doesn't change is
-read as the same bytes, whatever else happens in the log.
+`updated_at` is the order's version, and `last_event_id` the head of the log at that moment: an order that doesn't change
+reads as the same bytes, whatever else happens in the log.
 """
 
 
@@ -116,9 +117,8 @@ def place_order(shop: Shop, pet_id: str, quantity: int, customer_id: str | None 
 
     def place(transaction: Transaction) -> Order:
         connection = transaction.connection
-        known = select(customers.c.id).filter_by(tenant=shop.tenant, id=customer_id)
-        if customer_id is not None and not connection.execute(known).first():
-            raise CustomerNotFound(customer_id)
+        if customer_id is not None:
+            expect_customer(shop, connection, customer_id)
         pet = take_stock(shop.within(transaction), pet_id, quantity)
         at = now()
         row = {
@@ -171,7 +171,7 @@ def pay_order(
         if row.status != OrderStatus.PLACED or row.step is not None:
             raise WrongState(order_id, row.status, "pay")
         if amount not in (None, (row.total_cents, row.currency)):
-            raise WrongAmount(order_id, f"{row.total_cents // 100}.{row.total_cents % 100:02d} {row.currency}")
+            raise WrongAmount(order_id, f"{render_money(row.total_cents)} {row.currency}")
         at = now()
         verdict = judge(source, to_datetime(at))
         payment = record_payment(transaction.connection, order_id, row.total_cents, row.currency, source, verdict)

@@ -19,7 +19,7 @@ from petstore.shop.error import SignInBusy
 T = TypeVar("T")
 
 MAX_WAITING = 50
-"""Passwords that may wait for their turn, which takes a few seconds then: nobody waits longer to sign in."""
+"""Passwords that may wait for their turn: the last of them waits a few seconds, and nobody would wait longer to sign in."""
 
 # OWASP's recommendation for argon2id where many may sign in at once; more memory would not fit small machines.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -39,7 +39,7 @@ class Passwords:
         return self._run(lambda: hash_password(password))
 
     def matches(self, kept: str | None, password: str) -> bool:
-        """Say whether `kept` was made of this password. It takes as long where nothing is kept. Raises SignInBusy."""
+        """Say whether `kept` was made from this password. It takes as long where nothing is kept. Raises SignInBusy."""
         return self._run(lambda: self._matches(kept, password))
 
     def _matches(self, kept: str | None, password: str) -> bool:

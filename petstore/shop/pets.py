@@ -154,7 +154,7 @@ class PetFilter:
 
 @dataclass(frozen=True, slots=True)
 class PetOrder:
-    """What a list of pets is sorted by: the age, the price, or (None) the id, which is the time at which they came."""
+    """What a list of pets is sorted by: the age, the price, or (None) the id, which sorts by the time at which they came."""
 
     by: Literal["age_months", "price_cents"] | None = None
     descending: bool = False
@@ -169,7 +169,7 @@ def get_pet(shop: Shop, pet_id: str) -> Pet:
     """Return the pet. Raises PetNotFound."""
     wanted = select(pets).where(*present(shop), pets.c.id == pet_id)
     if shop.transaction is not None:
-        wanted = wanted.with_for_update()  # Who looks inside a transaction means to change what was found.
+        wanted = wanted.with_for_update()  # Whoever looks inside a transaction means to change what is found.
     row = shop.query(lambda connection: connection.execute(wanted).first())
     if row is None:
         raise PetNotFound(pet_id)
@@ -177,7 +177,7 @@ def get_pet(shop: Shop, pet_id: str) -> Pet:
 
 
 def all_pets(shop: Shop) -> list[Pet]:
-    """Return every pet, for who needs to know them all at once."""
+    """Return every pet, for whoever needs to know them all at once."""
     rows = shop.query(lambda connection: connection.execute(select(pets).where(*present(shop)).order_by(pets.c.id)).all())
     return [pet_from(row) for row in rows]
 

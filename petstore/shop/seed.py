@@ -44,7 +44,7 @@ def seed_shop(shop: Shop) -> bool:
     catalogue = read_catalogue()
 
     def seed(shop: Shop) -> bool:
-        # Asked again where only one can be: another request, or another process, may have seeded since.
+        # Asked again, now that nobody else can write: another request, or another process, may have seeded since.
         if not shop.query(lambda connection: is_empty(shop, connection)):
             return False
         shop.write(lambda transaction: _load(shop, transaction.connection, catalogue))
@@ -55,7 +55,7 @@ def seed_shop(shop: Shop) -> bool:
 
 
 def open_demo_accounts(shop: Shop) -> None:
-    """Give a demo shop that was seeded before there were accounts its staff, and its customers their password."""
+    """Give its staff to a demo shop that was seeded before there were accounts, and their password to its customers."""
     catalogue = read_catalogue()
     staff, example = (
         select(customers.c.id).filter_by(tenant=shop.tenant, id=id) for id in (catalogue.staff[0].id, EXAMPLE_CUSTOMER_ID)
@@ -79,7 +79,7 @@ def open_demo_accounts(shop: Shop) -> None:
 
 
 def demo_ids(shop: Shop) -> DemoIds:
-    """Return a pet (for sale, if any is), the example customer and that one's newest order. Raises NotSeeded."""
+    """Return a pet (for sale, if any is), the example customer and that customer's newest order. Raises NotSeeded."""
     catalogue = read_catalogue()
     example = next(customer for customer in catalogue.customers if customer.id == EXAMPLE_CUSTOMER_ID)
 

@@ -21,7 +21,7 @@ SHARED = ""
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """The shop of `tenant`, a UUID or SHARED. With a `transaction`, all that is done with it is part of that one."""
+    """The shop of `tenant`, a UUID or SHARED. With a `transaction`, all that is done in the shop is part of that."""
 
     log: EventLog
     tenant: str = SHARED
@@ -29,7 +29,7 @@ class Shop:
 
     @property
     def topic_suffix(self) -> str:
-        """What the topics of this shop end with where their names would otherwise be those of other shops'."""
+        """What the topics of this shop end with where their names would otherwise be the same as other shops'."""
         return f"/{self.tenant}" if self.tenant else ""
 
     def write(self, work: Callable[[Transaction], T]) -> T:
@@ -41,7 +41,7 @@ class Shop:
         return self.log.query(work) if self.transaction is None else work(self.transaction.connection)
 
     def together(self, work: Callable[[Self], T]) -> T:
-        """Run `work` with a shop whose functions all act in one transaction: it's all kept, or, when `work` raises, nothing."""
+        """Run `work` with a shop whose functions all act in one transaction: all is kept, or, when `work` raises, nothing."""
         return self.write(lambda transaction: work(self.within(transaction)))
 
     def within(self, transaction: Transaction) -> Self:

@@ -10,8 +10,6 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import gevent
-
 from petstore.sse.error import LogUnavailable
 from petstore.sse.feed import Feed
 
@@ -44,7 +42,7 @@ class Background:
         self._jobs = jobs
         self._lock = threading.Lock()
         self.started = False
-        self._look: gevent.Greenlet | None = None
+        self._ended = threading.Event()
 
     def start(self) -> None:
         """Start everything once. A log that doesn't answer stops nobody: the feed begins with the first stream that finds it."""
@@ -60,21 +58,21 @@ class Background:
             logger.warning("the feed could not start yet: %s", error)
 
     def watch(self, worker: Any) -> None:
-        """Drain when `worker` (gunicorn's, of the gevent kind) begins to end."""
+        """Drain when `worker` (gunicorn's) begins to end, and until then report how late the loop is."""
 
         def look() -> None:
             while worker.alive:
                 asked_at = time.monotonic()
-                gevent.sleep(LOOK_S)
+                if self._ended.wait(LOOK_S):
+                    return
                 self._feed.observer.lagged(max(0.0, time.monotonic() - asked_at - LOOK_S))
             self.drain()
 
-        # Ours calls it as soon as it begins to end; for gunicorn's own there is the look.
+        # Ours calls it as soon as it begins to end; for gunicorn's own there is the look. In a thread, which under gevent is a
+        # greenlet: a worker of threads has no loop that would run one.
         worker.drain = self.drain
-        self._look = gevent.spawn(look)
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
+        threading.Thread(target=look, name="watch", daemon=True).start()
+        _tune_collector()
 
     def drain(self) -> None:
         """Say goodbye on every stream. May be called twice."""
@@ -86,9 +84,14 @@ class Background:
         """Stop the jobs, giving their leases to the other workers, and the feed."""
         # What is frozen would be taken apart last of all, after the modules that its own clean-up needs.
         gc.unfreeze()
-        if self._look is not None:
-            self._look.kill(block=False)
+        self._ended.set()
         if self.started:
             for job in self._jobs:
                 job.stop()
             self._feed.stop()
+
+
+def _tune_collector() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)

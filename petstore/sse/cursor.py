@@ -6,7 +6,7 @@ the caller's business.
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from petstore.sse.error import InvalidCursor
@@ -52,12 +52,14 @@ class Opening:
     """Where a stream begins: after `cursor` (None: now), with these gaps to tell.
 
     `over` are the topics that had ended by then, of which nothing follows; `ended` when that is all of them and there is no gap.
+    What retention had removed up to `told` was looked at; None when whatever is missing is none of the client's business.
     """
 
     cursor: int | None
     gaps: tuple[Gap, ...] = ()
     ended: bool = False
     over: frozenset[str] = frozenset()
+    told: int | None = field(default=None, compare=False)
 
 
 def read_id(text: str) -> Requested:
@@ -109,7 +111,9 @@ def open_at(
         return Opening(otherwise)
     over = None if ring is None else _over_by_ring(ring, topics, request)
     if over is not None:
-        return Opening(request.id, (), len(over) == len(set(topics)), over)
+        return Opening(request.id, (), len(over) == len(set(topics)), over, request.id)
+    # Before the topics are looked at: what is removed meanwhile is then told twice, and not never.
+    told = log.trimmed()
     extents = log.extents(topics)
     if request.id is None or (request.held and not log.origin() <= request.id <= log.head()):
         return Opening(otherwise, _gaps(request, extents), False, _over(extents, otherwise))
@@ -119,7 +123,7 @@ def open_at(
     reached = ring is not None and 0 < ring.floor <= cursor
     cut = {topic: extent for topic, extent in extents.items() if extent.trimmed_id > cursor and not reached}
     over = _over(extents, cursor)
-    return Opening(cursor, _gaps(request, cut), len(over) == len(extents), over)
+    return Opening(cursor, _gaps(request, cut), len(over) == len(extents), over, cursor if reached else told)
 
 
 def not_ahead(log: EventLog, moment: int) -> int:

@@ -12,7 +12,9 @@ Nothing connects before the first transaction, so the object may be made before 
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -34,7 +36,7 @@ READERS = 4
 """Threads that read at once. A read takes well under a millisecond; more threads would only fight for the interpreter."""
 
 BUSY_TIMEOUT_S = 5.0
-"""How long a writer waits for another process's transaction before it gives up with LogUnavailable."""
+"""How long a writer waits, for those before it in the queue and for another process's transaction, before LogUnavailable."""
 
 
 class Database:
@@ -70,32 +72,39 @@ class _Lane:
         self._threads = threads
         self._pool: ThreadPool | None = None
         self._engine = _engine(path, begin, busy_timeout_s)
+        self._locks = begin == "IMMEDIATE"
+        self._busy_timeout_s = busy_timeout_s
         self._idle: list[tuple[_File, Connection]] = []
         # Without patching this is what puts writers in a queue; under gevent the pool's one thread does it.
         self._slots = threading.BoundedSemaphore(threads)
 
     def run(self, work: Callable[[Connection], T]) -> T:
+        until = time.monotonic() + self._busy_timeout_s
         if not is_module_patched("threading"):
             with self._slots:
-                return self._transact(work)
+                return self._transact(work, until)
         if self._pool is None:
             self._pool = ThreadPool(self._threads)
-        result, error = self._pool.apply(self._outcome, (work,))
+        result, error = self._pool.apply(self._outcome, (work, until))
         if error is not None:
             raise error
         return result  # type: ignore[no-any-return]
 
-    def _outcome(self, work: Callable[[Connection], Any]) -> tuple[Any, BaseException | None]:
+    def _outcome(self, work: Callable[[Connection], Any], until: float) -> tuple[Any, BaseException | None]:
         # The pool would print the traceback of an error that its caller is about to handle.
         try:
-            return self._transact(work), None
+            return self._transact(work, until), None
         except BaseException as error:  # noqa: BLE001 (it is raised again, in the greenlet that waits)
             return None, error
 
-    def _transact(self, work: Callable[[Connection], T]) -> T:
+    def _transact(self, work: Callable[[Connection], T], until: float) -> T:
         try:
             file, connection = self._connect()
             try:
+                if self._locks:
+                    # Counted from the moment it was asked for. Each in a queue of ten would wait its whole time for the same lock.
+                    left_ms = max(0, ceil(10 * (until - time.monotonic())) * 100)  # Of few values: SQLite keeps their statements.
+                    driver_of(connection).execute(f"PRAGMA busy_timeout = {left_ms}")
                 with connection.begin():
                     result = work(connection)
             except Error:
@@ -136,6 +145,13 @@ class _Lane:
         if self._pool is not None:
             self._pool.kill()
             self._pool = None
+
+
+def driver_of(connection: Connection) -> sqlite3.Connection:
+    """Return the driver's own connection, for statements that SQLAlchemy need not see."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
 
 
 def _engine(path: Path, begin: str, busy_timeout_s: float) -> Engine:

@@ -63,14 +63,17 @@ class Feed:
                 self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
                 self._thread.start()
 
-    def subscribe(self, selection: Selection, cursor: int | None, wake: Callable[[], object]) -> Subscription:
+    def subscribe(
+        self, selection: Selection, cursor: int | None, wake: Callable[[], object], told: int | None = None
+    ) -> Subscription:
         """Return a place in the feed just after `cursor`, or at the head when that is None. Raises LogUnavailable.
 
+        For `told` see `Opening`.
         `wake` is called, in the feed's thread, whenever there may be something to take; it must return at once.
         """
         self.start()
         with self._lock:
-            return Subscription(self, self.pump.group(selection), self.ring.head if cursor is None else cursor, wake)
+            return Subscription(self, self.pump.group(selection), self.ring.head if cursor is None else cursor, wake, told)
 
     def leave(self, subscription: Subscription) -> None:
         """Forget a subscription."""
@@ -131,6 +134,8 @@ class Feed:
             except Exception:
                 # Without the feed every stream of this worker would hang, open and silent, until it's restarted.
                 logger.exception("the feed failed and goes on")
+                # What the ring has by now may have reached nobody, and the next pass would go on after it.
+                self.pump.skip_all(self.ring.head)
             self.log.wait(POLL_S)
         close_own_loop()
 

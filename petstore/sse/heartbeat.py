@@ -12,6 +12,7 @@ Must not write to the socket: it calls back into the stream, which writes.
 import contextlib
 import select
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
@@ -74,8 +75,10 @@ class Heartbeat:
         left: Callable[[], object],
     ) -> None:
         self._interval_s = interval_s
-        # gevent's socket would wait where we only want to look; the one inside it is non-blocking.
-        self._connection: Any = getattr(connection, "_sock", connection)
+        # gevent's socket would wait where we only want to look; the one inside it is non-blocking. That of TLS outside of gevent
+        # can't be looked at.
+        inner = getattr(connection, "_sock", connection)
+        self._connection: Any = None if isinstance(inner, ssl.SSLSocket) else inner
         self._acknowledgements = Acknowledgements(self._connection)
         self._last_sent = last_sent
         self._beat = beat
@@ -86,7 +89,7 @@ class Heartbeat:
         self._due = 0.0
         self._on_its_way = False
         self._unread = False
-        self._watcher: Any = None if connection is None else self._loop.io(connection.fileno(), READ)
+        self._watcher: Any = None if self._connection is None else self._loop.io(self._connection.fileno(), READ)
         self._greenlet: greenlet | None = None
         if self._watcher is not None:
             self._watcher.start(self._on_readable)

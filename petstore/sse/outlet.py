@@ -101,16 +101,21 @@ def find_outlet(connection: Any, caller: FrameType | None, patience_s: Callable[
     A socket that isn't ours but can be seen is watched over by the kernel, which ends it when nothing of what the server writes is
     taken for too long.
     """
-    if caller is None or not hasattr(connection, "_sock"):
-        return None
-    # A middleware that changes the body iterates it in gunicorn's place, and must then see every byte; and so must HTTP/2.
-    if caller.f_code.co_name == "handle_request" and caller.f_globals.get("__name__") == "gunicorn.workers.base_async":
+    bare = getattr(connection, "_sock", None)
+    # A middleware that changes the body iterates it in gunicorn's place, and must then see every byte; and so must HTTP/2. A server
+    # in C has no frame of its own.
+    if bare is not None and caller is not None and _is_gunicorn(caller):
         # As gunicorn has told the client, which is its own business: HTTP/1.2 is chunked, and under uwsgi nothing is.
         return Outlet(connection, caller.f_locals["resp"].chunked, patience_s)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
+    watched = bare or connection  # Outside of gevent the one that's shown is the bare one.
+    if hasattr(watched, "setsockopt") and hasattr(socket, "TCP_USER_TIMEOUT"):
         with contextlib.suppress(OSError):
-            connection._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(patience_s() * 1000))
+            watched.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(patience_s() * 1000))
     return None
+
+
+def _is_gunicorn(caller: FrameType) -> bool:
+    return caller.f_code.co_name == "handle_request" and caller.f_globals.get("__name__") == "gunicorn.workers.base_async"
 
 
 def chunk(data: bytes) -> bytes:

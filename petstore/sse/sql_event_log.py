@@ -4,7 +4,6 @@ Must not decide who may read what, nor keep events in memory: that is the feed's
 """
 
 import heapq
-import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from petstore.sse.commits import Commits
-from petstore.sse.database import Database
+from petstore.sse.database import Database, driver_of
 from petstore.sse.doorbell import Doorbell
 from petstore.sse.event import ENDINGS, Draft, Event, dump
 from petstore.sse.event_log import Extent, Transaction
@@ -180,7 +179,7 @@ class SqlTransaction:
         first = max(before + 1, _now())
         appended = [Event(id, draft.topic, draft.type, dump(draft.data)) for id, draft in enumerate(drafts, start=first)]
         rows = [{"id": event.id, "topic": event.topic, "type": event.type, "data": event.data} for event in appended]
-        driver = _driver(self.connection)
+        driver = driver_of(self.connection)
         driver.execute(_ADVANCE, {"to": appended[-1].id})
         driver.executemany(_APPEND, rows)
         self.before = self.before or before
@@ -192,14 +191,8 @@ def _now() -> int:
     return time.time_ns() // 1000
 
 
-def _driver(connection: Connection) -> sqlite3.Connection:
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)
-    return driver
-
-
 def _first(connection: Connection, statement: str, **parameters: object) -> tuple[Any, ...] | None:
-    row: tuple[Any, ...] | None = _driver(connection).execute(statement, parameters).fetchone()
+    row: tuple[Any, ...] | None = driver_of(connection).execute(statement, parameters).fetchone()
     return row
 
 
@@ -210,7 +203,7 @@ def _clock(connection: Connection, statement: str) -> int:
 
 
 def _read(connection: Connection, topics: Collection[str] | None, after: int, limit: int) -> list[Event]:
-    driver, page = _driver(connection), {"after": after, "limit": limit}
+    driver, page = driver_of(connection), {"after": after, "limit": limit}
     if topics is None:
         return [Event(*row) for row in driver.execute(_PAGE, page)]
     # One query a topic, each along its index. A single one with IN would sort everything after the cursor to find a page.

@@ -76,6 +76,7 @@ class Stream:
         "_sending",
         "_subscription",
         "_terms",
+        "_told",
         "_wakeup",
     )
 
@@ -95,6 +96,7 @@ class Stream:
         self._terms = terms
         self._selection = selection
         self._cursor = opening.cursor
+        self._told = opening.told
         gaps = [encode_control("gap", _gap(gap, selection.form, snapshot(gap.topic)), selection.form) for gap in opening.gaps]
         self._first = b"".join([encode_start(terms.retry_ms, "open", selection.form), *gaps])
         self._running = set(selection.topics) - opening.over
@@ -111,7 +113,7 @@ class Stream:
         self._body: Iterator[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
-        self._outlet = find_outlet(self._connection, sys._getframe(1), partial(self._feed.patience_s, self._terms.stuck_s))
+        self._outlet = find_outlet(self._connection, sys._getframe().f_back, partial(self._feed.patience_s, self._terms.stuck_s))
         self._body = self._run()
         return self._body
 
@@ -156,7 +158,7 @@ class Stream:
         self._wakeup = Wakeup()
         try:
             # Before the first byte: whatever is appended after a client has seen that must reach it.
-            self._subscription = self._feed.subscribe(self._selection, self._cursor, self._wakeup.wake)
+            self._subscription = self._feed.subscribe(self._selection, self._cursor, self._wakeup.wake, self._told)
         except BaseException:
             self._admission.give_back(self._holders)
             raise
@@ -197,9 +199,13 @@ class Stream:
             if self._feed.draining:
                 return self._break_off("draining", "drained")
             try:
-                events = self._take(subscription)
+                events = subscription.take()
             except Overtaken:
-                return self._break_off("behind", "behind")  # Who comes back with its cursor is told the gap.
+                return self._break_off("behind", "behind")  # A client that comes back with its cursor is told the gap.
+            except LogUnavailable as error:
+                # The stream stays open, its heartbeats go on, and it catches up from its cursor when the log is back.
+                logger.warning("a stream of %s waits: %s", ", ".join(self._selection.topics), error)
+                events = None
             if events:
                 if replaying:
                     gevent.sleep(0)  # A long replay takes turns with everybody else.
@@ -213,16 +219,6 @@ class Stream:
         if self._cause == "left":
             self._cause = "complete"
         return None
-
-    def _take(self, subscription: Subscription) -> list[Event] | None:
-        try:
-            return subscription.take()
-        except Overtaken:
-            raise
-        except LogUnavailable as error:
-            # The stream stays open, its heartbeats go on, and it catches up from its cursor when the log is back.
-            logger.warning("a stream of %s waits: %s", ", ".join(self._selection.topics), error)
-            return None
 
     def _break_off(self, reason: str, cause: str) -> bytes:
         """Return the last words of a stream that its client has to begin anew."""

@@ -98,10 +98,10 @@ class Subscription:
 
     __slots__ = ("_base", "_began", "_cursor", "_outlet", "_source", "_told", "group", "rest", "sent", "wake")
 
-    def __init__(self, source: Source, group: Group, cursor: int, wake: Callable[[], object]) -> None:
+    def __init__(self, source: Source, group: Group, cursor: int, wake: Callable[[], object], told: int | None = None) -> None:
         self._source = source
         self._cursor = self._began = cursor
-        self._told = 0
+        self._told = told
         self._outlet: Outlet | None = None
         self._base = 0
         self.group = group
@@ -163,16 +163,17 @@ class Subscription:
     def go_back(self, cursor: int) -> None:
         """Take what follows `cursor` once more. The subscription must not be parked."""
         self._cursor = self._began = min(self._cursor, cursor)
+        self._told = None
 
     def _read(self, log: EventLog, topics: Collection[str]) -> list[Event]:
         """Read on in the log, where retention may have come between the cursor and what it still has. Raises Overtaken."""
         cursor = self._cursor
-        if cursor == self._began:
-            # What is missing here the client was told when it began.
+        if self._told is None and cursor == self._began:
+            # It begins where it asked nobody whether all is there.
             self._told = log.trimmed()
             return log.read(topics, cursor, PAGE)
         events, trimmed_id = log.read(topics, cursor, PAGE), log.trimmed()
-        known = max(cursor, self._told)
+        known = max(cursor, self._told or 0)
         if trimmed_id > known:
             self._told = trimmed_id
             if any(extent.trimmed_id > known for extent in log.extents(topics).values()):

@@ -12,6 +12,7 @@ import fcntl
 import os
 import resource
 import signal
+import ssl
 import sys
 import time
 from functools import partial
@@ -30,6 +31,9 @@ ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 LAST_S = 3.0
 """What is left of the time that gunicorn gives us, after which it kills: to end what would not, and to hand over what we hold."""
+
+HANDSHAKE_S = 5.0
+"""How long we wait for each word of a client that sets up TLS."""
 
 TICK_S = 1.0
 """How often the worker tells gunicorn that it lives, and sees whether gunicorn still does."""
@@ -92,15 +96,30 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no t
             # A handler of gevent's wakes a loop that waits; Python's own would be called when something else has.
             gevent.signal_handler(number, self.handle_exit, int(number), None)
         _make_room(self.sockets[0].fileno(), self.worker_connections)
-        secured = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
+        # Not at once: gevent would wait for a client's first word without an end. See `handle`.
+        secured = {"ssl_context": ssl_context(self.cfg), "do_handshake_on_connect": False} if self.cfg.is_ssl else {}
         servers = [self._serve(listener, secured) for listener in self.sockets]
         while not self._ending.wait(TICK_S):
             self.notify()
         # First of all, so that whoever asks in between is told; then the other workers take what comes.
         self.drain()
         for server in servers:
+            handle = server.handle
             server.close()
+            server.handle = handle  # Which a connection asks for only after its TLS is set up.
         self._leave([server.pool for server in servers])
+
+    def handle(self, listener: Any, client: Any, address: Any) -> None:
+        """Serve a connection. A TLS client that doesn't say its first words is sent away like one that asks for nothing."""
+        if isinstance(client, ssl.SSLSocket):
+            client.settimeout(HANDSHAKE_S)
+            try:
+                client.do_handshake()
+            except OSError as error:
+                self.log.debug("no TLS with %s: %s", address, error)
+                client.close()
+                return
+        super().handle(listener, client, address)
 
     def _serve(self, listener: Any, secured: dict[str, Any]) -> StreamServer:
         listener.setblocking(True)

@@ -48,6 +48,13 @@ class Refusal:
     error: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class End:
+    """The answer ends here, for a reason of its own."""
+
+    reason: str
+
+
 class Cut:
     """The connection ends here, in the middle."""
 
@@ -56,7 +63,7 @@ class Silence:
     """Nothing more comes, for as long as the client stays."""
 
 
-Step = Text | Call | Raw | Refusal | Cut | Silence | float
+Step = Text | Call | Raw | Refusal | End | Cut | Silence | float
 """A number is a pause in seconds."""
 
 Script = Callable[[dict[str, Any]], Iterator[Step]]
@@ -167,6 +174,9 @@ class ModelServer:
             if isinstance(step, Refusal):
                 answer.refuse(step)
                 return
+            if isinstance(step, End):
+                answer.end(step.reason)
+                return
             if isinstance(step, Cut):
                 answer.begin()
                 handler.close_connection = True
@@ -230,10 +240,10 @@ class Answer:
             self._calls += 1
             self._choice({"tool_calls": [call]})
 
-    def end(self) -> None:
+    def end(self, reason: str | None = None) -> None:
         """End as the protocol wants it."""
         self.begin()
-        self._choice({}, "tool_calls" if self._calls else "stop")
+        self._choice({}, reason or ("tool_calls" if self._calls else "stop"))
         usage = {"prompt_tokens": 7, "completion_tokens": self._written, "total_tokens": 7 + self._written}
         self._chunk({"choices": [], "usage": usage})
         self._write(b"data: [DONE]\n\n")

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import text, update
 
 from app import link_to_pet
-from petstore.ai.advisor import Advisor
+from petstore.ai.advisor import SHOWN, Advisor
 from petstore.ai.engine import EMBEDDED, Ending, Halt, Message, Question, Role, count_tokens
 from petstore.ai.understanding import Aim, Request, understand
-from petstore.shop import Change, Pet, Shop, all_pets, change_inventory
+from petstore.shop import Change, Pet, Shop, Species, all_pets, change_inventory
 from petstore.shop.pets import pets
 from petstore.sse import EventLog
 
@@ -152,8 +152,124 @@ def test_a_long_message_is_read_in_time_proportional_to_it(log: EventLog):
         "Is Is " * 16_000,
         "'" * 100_000,
         "a dog under $5" + " " * 31_000 + "x",
+        "got " * 25_000,
+        "not a dog or " * 8_000,
+        "1," * 50_000,
+        "$1" + ",000" * 20_000,
     ):
         ask(log, text_)
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Which breeds of cats do you have?", "I fancy a cat", "a cat of any colour", "a golden cat", "a cat for my sunny garden"],
+)
+def test_while_cats_are_in_stock_a_cat_is_shown(log: EventLog, question: str):
+    answer, _ = ask(log, question)
+    assert {pet.species for pet in shown(log, answer)} == {"CAT"}
+    assert "fits a cat" not in answer
+
+
+@pytest.mark.parametrize(
+    ("question", "breeds", "told"),
+    [
+        ("Do you have Siamese or Persian cats?", {"Siamese", "Persian"}, "From what is in stock, for a siamese or persian cat:"),
+        ("a ginger cat", {"Domestic Longhair", "Domestic Shorthair"}, "From what is in stock, for a ginger cat:"),
+        (
+            "a ginger cat under $50",
+            {"Domestic Longhair", "Domestic Shorthair"},
+            "fits a ginger cat, up to $50.00. The nearest above",
+        ),
+        ("a dachshund parrot", {"Eclectus Parrot", "African Grey Parrot"}, "None of them is known to be dachshund."),
+        ("a parrot", {"Eclectus Parrot", "African Grey Parrot"}, "From what is in stock, for a parrot:"),
+        ("Do you have a tortoise?", {"Hermann's Tortoise"}, "From what is in stock, for a tortoise:"),
+        ("a chinchilla", {"Chinchilla"}, "for a chinchilla:"),
+        ("a ferret or a rat", {"Ferret", "Fancy Rat"}, "for a ferret or rat:"),
+        ("snakes", {"Corn Snake", "Ball Python"}, "for a snake:"),
+        ("turtles", {"Leopard Gecko", "Crested Gecko", "Corn Snake"}, "None of them is known to be a turtle."),
+        (
+            "a quiet dog, my budget is $500",
+            {"Greyhound", "Cavalier King Charles Spaniel", "Whippet"},
+            "for a quiet dog, up to $500",
+        ),
+        ("a cheap quiet dog", {"Greyhound", "Cavalier King Charles Spaniel", "Whippet"}, "for a quiet dog:"),
+        ("a baby parrot", {"Eclectus Parrot", "African Grey Parrot"}, "None of them is known to be at most 1 year old."),
+        ("a large bird", {"Zebra Finch", "Budgerigar", "Canary"}, "None of them is known to be large."),
+        ("an expensive Eclectus", {"Eclectus Parrot"}, "for an eclectus:"),
+        ("a shy cat, not a large one", {"Russian Blue"}, "for a shy small or medium cat:"),
+    ],
+)
+def test_what_is_shown_and_what_is_said_of_it(log: EventLog, question: str, breeds: set[str], told: str):
+    answer, _ = ask(log, question)
+    assert {pet.breed for pet in shown(log, answer)} == breeds
+    assert told in answer
+
+
+@pytest.mark.parametrize(
+    "question", ["not a dog", "something for my daughter, who is allergic to dogs", "Is there a pet except dogs?"]
+)
+def test_what_is_not_wanted_is_not_offered(log: EventLog, question: str):
+    answer, _ = ask(log, question)
+    assert len(shown(log, answer)) == SHOWN
+    assert not any(pet.species == "DOG" for pet in shown(log, answer))
+    assert "not a dog:" in answer
+
+
+def test_who_is_shy_is_not_offered_to_whom_that_matters(log: EventLog):
+    for question in ("a dog that isn't shy", "a gentle dog that is never shy", "a cheap dog, but not shy"):
+        pets = shown(log, ask(log, question)[0])
+        assert pets
+        assert not any("shy" in pet.temperament for pet in pets)
+
+
+def test_of_other_animals_it_knows_nothing_and_says_so(log: EventLog):
+    for question in ("a dog that gets on with cats", "I have two cats and want a dog"):
+        answer, _ = ask(log, question)
+        assert {pet.species for pet in shown(log, answer)} == {"DOG"}
+        assert answer.endswith("How they get on with other animals isn't known to me.")
+
+
+@pytest.mark.parametrize("question", ["a kitten", "Do you have puppies?", "a baby rabbit"])
+def test_young_ones_are_young(log: EventLog, question: str):
+    pets = shown(log, ask(log, question)[0])
+    assert pets
+    assert all(pet.age_months <= 12 for pet in pets)
+
+
+def sell_out(log: EventLog, *species: str) -> None:
+    sold = [Change(pet.id, stock=0) for pet in all_pets(Shop(log)) if pet.species in species]
+    change_inventory(Shop(log), sold)
+
+
+def test_what_is_sold_out_is_understood_and_said_to_be(log: EventLog):
+    sell_out(log, "CAT")
+    assert ask(log, "How many cats do you have?")[0] == "I'm sorry: there are no cats in stock at the moment."
+    assert "nothing in stock fits a cat" in ask(log, "a cat")[0]
+    assert "nothing in stock fits a siamese" in ask(log, "Do you have a Siamese?")[0]
+    assert "For sale now" in ask(log, "What do you have in stock?")[0]
+    sell_out(log, *Species)
+    assert ask(log, "What do you have in stock?")[0] == "I'm sorry: there are no pets in stock at the moment."
+
+
+def test_a_breed_that_is_sold_out_is_understood(log: EventLog):
+    biscuit = next(pet for pet in all_pets(Shop(log)) if pet.name == "Biscuit")
+    change_inventory(Shop(log), [Change(biscuit.id, stock=0)])
+    answer, ending = ask(log, "Do you have a beagle?")
+    assert answer.startswith("I'm sorry: nothing in stock fits a beagle.")
+    assert ending.sources == ()
+
+
+def test_colours_and_flats_hold_for_the_next_message(log: EventLog):
+    pets = shown(log, ask(log, "a ginger cat", "under $100")[0])
+    assert pets
+    assert all("ginger" in pet.color and pet.price_cents <= 10000 for pet in pets)
+    assert "for a flat" in ask(log, "a cat for a flat", "cheaper, please")[0]
+
+
+def test_what_begins_with_a_vowel_has_its_article(log: EventLog):
+    assert "is an African Grey Parrot (" in ask(log, "Tell me about Captain")[0]
+    assert "is a Golden Retriever (" in ask(log, "Tell me about Buddy")[0]
+    assert "for an easygoing dog:" in ask(log, "an easygoing dog")[0]
 
 
 def test_it_is_the_embedded_engine(log: EventLog):
@@ -186,6 +302,27 @@ def understood(text: str) -> Request:
         ("a cat for more than $20", None),
         ("a puppy under 6 months", None),
         ("a cat under 5 kg", None),
+        ("a dog for kids under 10", None),
+        ("a dog for my son under 12", None),
+        ("for children aged up to 12", None),
+        ("kids under 10, and at most $400", 400),
+        ("a dog for the kids under 300", 300),
+        ("a dog for the kids under 80 dollars", 80),
+        ("a dog for the kids under $80", 80),
+        ("a cat for a flat under 50 m2", None),
+        ("a cat for a flat under 50 m²", None),
+        ("a cat for a flat under 50 sqm", None),
+        ("a flat of less than 600 square feet", None),
+        ("a dog cheaper than 50", 50),
+        ("a quiet dog for 200 dollars", 200),
+        ("a quiet dog for 1,500 euros", 1500),
+        ("I have 200 EUR", 200),
+        ("a dog for more than 200 dollars", None),
+        ("a cat under $9,999,999", 9_999_999),
+        ("a cat under $9,000,000,000,000,000,000", None),
+        ("a cat for 9,000,000,000,000,000,000 dollars", None),
+        ("a cat under " + "9" * 5_000, None),
+        ("a cat under $9" + ",999" * 2_000, None),
         ("a dog under 20 pounds", None),
         ("under 123456789012", None),
         ("a cat", None),

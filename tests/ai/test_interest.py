@@ -69,7 +69,7 @@ def test_pairs_are_taken_until_there_is_no_room(monkeypatch: pytest.MonkeyPatch)
         read.append(what)
         return [Pair("1", "a", key), Pair("2", "z", key), Pair("3", "b", key)]
 
-    interest_module.collect(read_slice, pairs, ("", ""))
+    interest_module.collect(read_slice, pairs)
     assert read == ["liked", "liked", "bought", "bought"]
     customers, places = pairs.arrays("liked")
     assert (customers.tolist(), places.tolist()) == ([0, 1], [0, 1])

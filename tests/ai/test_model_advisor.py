@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -11,19 +12,36 @@ from sqlalchemy import text
 from app import link_to_pet
 from petstore.ai.engine import Ending, Halt, Message, Question, Role, Usage
 from petstore.ai.error import EngineFailed
+from petstore.ai.model import MAX_CALLS
 from petstore.ai.model_advisor import MAX_ROUNDS, ModelAdvisor
 from petstore.ai.model_bytes import MAX_EVENT
 from petstore.ai.reading import Reading
 from petstore.shop import Shop
 from petstore.sse import EventLog
 from tests.ai.conftest import Serve
-from tests.ai.model_server import Call, Cut, Raw, Refusal, Silence, Text, in_turn, say
+from tests.ai.model_server import Call, Cut, End, Raw, Refusal, Silence, Step, Text, in_turn, say
 
 HELLO = Question((Message(Role.USER, "hello"),), max_tokens=50)
 
 
 def search(**arguments: object) -> Call:
     return Call("search_pets", json.dumps(arguments))
+
+
+def chunk(**members: object) -> Raw:
+    """Return a chunk of an answer with these members."""
+    head = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "test"}
+    return Raw(b"data: " + json.dumps(head | members).encode() + b"\n\n")
+
+
+def called(index: int | None, id: str | None, name: str | None, arguments: str) -> Raw:
+    """Return a chunk with a piece of a call of a tool. An index of None is left out."""
+    call: dict[str, Any] = {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+    call |= {} if index is None else {"index": index}
+    return chunk(choices=[{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}])
+
+
+THOUGHT = chunk(choices=[{"index": 0, "delta": {"reasoning_content": "Hm"}, "finish_reason": None}])
 
 
 def results(request: dict[str, Any]) -> list[Any]:
@@ -125,6 +143,10 @@ def test_a_model_that_only_looks_things_up_must_answer_in_the_end(log: EventLog,
         say(),
         say(Silence()),
         say("and then", Silence()),
+        say(End("length")),
+        say(THOUGHT, End("length")),
+        say("half an ans", End("content_filter")),
+        say(End("content_filter")),
     ],
 )
 def test_every_fault_is_one_error_and_is_not_tried_again(log: EventLog, serve: Serve, script: Any):
@@ -205,15 +227,6 @@ def test_a_halt_that_came_first_lets_no_call_begin(log: EventLog, serve: Serve):
     assert server.calls == []
 
 
-def chunk(**members: object) -> Raw:
-    """Return a chunk of an answer with these members."""
-    head = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "test"}
-    return Raw(b"data: " + json.dumps(head | members).encode() + b"\n\n")
-
-
-THOUGHT = chunk(choices=[{"index": 0, "delta": {"reasoning_content": "Hm"}, "finish_reason": None}])
-
-
 def test_a_model_that_thinks_and_looks_things_up_is_not_silent(log: EventLog, serve: Serve):
     server, model = serve(in_turn(say(0.5, search(), 0.5), say(0.5, THOUGHT, 0.5, "Well.")), silence_s=1.0)
     advisor = ModelAdvisor(model, link_to_pet)
@@ -240,3 +253,114 @@ def test_all_that_a_model_writes_is_counted(log: EventLog, serve: Serve):
     with pytest.raises(EngineFailed):
         list(ModelAdvisor(model, link_to_pet).answer(Shop(log), HELLO, halt))
     assert halt.tokens == 4 + 3
+
+
+def test_who_has_thought_up_to_the_limit_has_not_answered(log: EventLog, serve: Serve):
+    _, model = serve(say(THOUGHT, End("length")))
+    with pytest.raises(EngineFailed, match="it said nothing"):
+        list(ModelAdvisor(model, link_to_pet).answer(Shop(log), HELLO, Halt()))
+    _, model = serve(say(THOUGHT, "So", End("length")))
+    *_, ending = ModelAdvisor(model, link_to_pet).answer(Shop(log), HELLO, Halt())
+    assert ending == Ending("length", Usage(7, 1))
+
+
+def test_who_is_cut_off_in_looking_things_up_has_not_answered_either(log: EventLog, serve: Serve):
+    end = chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "tool_calls"}])
+    usage = chunk(choices=[], usage={"prompt_tokens": 7, "completion_tokens": 50, "total_tokens": 57})
+    server, model = serve(say(called(0, "a", "count_stock", "{}"), end, usage, Raw(b"data: [DONE]\n\n"), Cut()))
+    with pytest.raises(EngineFailed, match="it said nothing"):
+        list(ModelAdvisor(model, link_to_pet).answer(Shop(log), HELLO, Halt()))
+    assert len(server.calls) == 1
+
+
+@pytest.mark.parametrize("index", [0, None])
+def test_calls_with_one_index_are_told_apart_by_their_ids(log: EventLog, serve: Serve, index: int | None):
+    cats, dogs = '{"species": "CAT"}', '{"species": "DOG"}'
+    calls = [called(index, "a", "get_care", cats), called(index, "b", "get_care", dogs[:5]), called(index, None, None, dogs[5:])]
+    server, model = serve(in_turn(say(*calls), say("Well.")))
+    list(ModelAdvisor(model, link_to_pet).answer(Shop(log), HELLO, Halt()))
+    echoed = server.calls[1]["messages"][-3]["tool_calls"]
+    assert [(call["id"], call["function"]["name"]) for call in echoed] == [("a", "get_care"), ("b", "get_care")]
+    assert [call["function"]["arguments"] for call in echoed] == [cats, dogs]
+    cat, dog = results(server.calls[1])
+    assert "Cats" in cat["lifespan"]
+    assert "Dogs" in dog["lifespan"]
+
+
+def test_a_call_in_pieces_is_one_call_whatever_ids_they_have(log: EventLog, serve: Serve):
+    pieces = [called(0, "a", "count_stock", ""), called(0, "b", None, "{"), called(0, "c", "", "}")]
+    server, model = serve(in_turn(say(*pieces), say("Well.")))
+    list(ModelAdvisor(model, link_to_pet).answer(Shop(log), HELLO, Halt()))
+    (call,) = server.calls[1]["messages"][-2]["tool_calls"]
+    assert (call["id"], call["function"]) == ("a", {"name": "count_stock", "arguments": "{}"})
+
+
+@pytest.mark.parametrize("index", [0, None])
+def test_calls_with_one_index_are_as_bounded_as_others(log: EventLog, serve: Serve, index: int | None):
+    calls = [called(index, f"call {number}", "count_stock", "{}") for number in range(MAX_CALLS + 1)]
+    server, model = serve(in_turn(say(*calls[:-1]), say("Well.")))
+    assert "Well." in list(ModelAdvisor(model, link_to_pet).answer(Shop(log), HELLO, Halt()))
+    assert len(results(server.calls[1])) == MAX_CALLS
+    server.follow(say(*calls))
+    with pytest.raises(EngineFailed, match="tools called at once"):
+        list(ModelAdvisor(model, link_to_pet).answer(Shop(log), HELLO, Halt()))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "echoed"),
+    [
+        ("not JSON", "{}"),
+        ("", "{}"),
+        ("[]", "{}"),
+        ('"text"', "{}"),
+        ('{"limit": NaN}', "{}"),
+        ("[" * 9_000, "{}"),
+        ('{"limit": ' + "9" * 5_000 + "}", "{}"),
+        ('{"wrong": 1}', '{"wrong": 1}'),
+    ],
+)
+def test_arguments_that_are_no_object_are_not_sent_back_to_a_server_that_refuses_them(
+    log: EventLog, serve: Serve, arguments: str, echoed: str
+):
+    server, model = serve(in_turn(say(Call("search_pets", arguments)), say("Sorry.")))
+    list(ModelAdvisor(model, link_to_pet).answer(Shop(log), HELLO, Halt()))
+    (call,) = server.calls[1]["messages"][-2]["tool_calls"]
+    assert call["function"]["arguments"] == echoed
+    (result,) = results(server.calls[1])
+    assert arguments == "" or "wrong arguments" in result["error"]
+
+
+def test_what_is_said_before_a_tool_is_called_stands_apart_and_the_model_knows_it(log: EventLog, serve: Serve):
+    look = Call("count_stock", "{}")
+    server, model = serve(in_turn(say("Let me ", "see.", look), say(look), say("Many", " cats.")))
+    *pieces, _ = ModelAdvisor(model, link_to_pet).answer(Shop(log), HELLO, Halt())
+    assert pieces == ["Let me ", "see.", "\n\n", "Many", " cats."]
+    said = [message["content"] for message in server.calls[2]["messages"] if message["role"] == "assistant"]
+    assert said == ["Let me see.", None]
+
+
+def test_two_first_calls_at_once_both_learn_the_name_of_the_limit(log: EventLog, serve: Serve):
+    refusal = Refusal(400, {"message": "use max_completion_tokens", "param": "max_tokens", "code": "unsupported_parameter"})
+    both = threading.Barrier(2)
+
+    def refuse_both(request: dict[str, Any]) -> Iterator[Step]:
+        if "max_tokens" in request:
+            both.wait(10)
+            yield refusal
+        yield Text("Yes.")
+
+    _, model = serve(refuse_both)
+    answers: list[object] = []
+
+    def work() -> None:
+        try:
+            answers.append(next(ModelAdvisor(model, link_to_pet).answer(Shop(log), HELLO, Halt())))
+        except EngineFailed as error:
+            answers.append(error)
+
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(20)
+    assert answers == ["Yes.", "Yes."]

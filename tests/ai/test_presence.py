@@ -9,10 +9,10 @@ from sqlalchemy import insert, select, update
 
 from petstore.ai import EMBEDDED, Audience, EmbeddedRecommender, Keeper, Recommending, Run, RunKind, Runs, RunStatus, Sweep
 from petstore.ai.presence import Presence, audiences
-from petstore.ai.run import now, row_from
+from petstore.ai.run import row_from
 from petstore.ai.run import runs as runs_table
 from petstore.api.metrics import Uncounted
-from petstore.shop import Shop, new_id
+from petstore.shop import Shop, new_id, now
 from petstore.sse import EventLog, Feed, LogUnavailable
 from tests.ai.conftest import Count
 
@@ -114,7 +114,7 @@ def test_who_asks_now_and_then_is_there_for_a_lease_and_seldom_costs_a_write(log
 def test_what_could_not_be_noted_is_tried_again(log: EventLog, runs: Runs, begin: Begin, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("petstore.ai.keeper.AGAIN_S", 0.01)
     run = begin()
-    runs.rejoin(run)
+    runs.presence.rejoin(run)
     leave, noted, failures = runs.leave, threading.Event(), [LogUnavailable("as the test wants it")]
 
     def fail(run_ids: list[str]) -> None:

@@ -48,14 +48,14 @@ def test_a_poke_brings_an_empty_batch_at_once():
     assert next(batches) == [1]
     reading.poke()
     assert next(batches) == []
-    batches.close()  # type: ignore[attr-defined]
+    batches.close()
 
 
 def test_closing_it_ends_the_wait_of_whoever_reads():
     stopped, halted = threading.Event(), threading.Event()
     batches = silent(stopped, halted).batches()
     assert list(islice(batches, 1)) == [[1]]
-    batches.close()  # type: ignore[attr-defined]
+    batches.close()
     assert halted.wait(DEADLINE_S)
 
 

@@ -10,7 +10,8 @@ from sqlalchemy import select
 from petstore.ai import EMBEDDED, MODEL, Recommendation, Recommending, Run, RunKind, Runs, RunStatus, production, reading
 from petstore.ai.error import EngineFailed
 from petstore.ai.run import runs as runs_table
-from petstore.shop import Customer, CustomerNotFound, Shop
+from petstore.api.problem import describe
+from petstore.shop import Customer, CustomerNotFound, Shop, now
 from petstore.sse import EventLog, Feed
 from tests.ai.conftest import Count
 
@@ -38,10 +39,6 @@ class Slow:
         for number in range(limit):
             work()
             yield Recommendation(f"pet-{number}", "Buddy", 1 - number / 10, "")
-
-
-def now() -> int:
-    return time.time_ns() // 1000
 
 
 def work() -> None:
@@ -129,6 +126,29 @@ def test_a_run_whose_shop_is_still_being_read_keeps_its_lease(log: EventLog, fee
         assert [event.type for event in events if event.type != "progress"] == ["recommendation"] * 3 + ["complete"]
         while runs.is_busy():
             work()
+
+
+class Failing(Slow):
+    """One that fails after its first pick, in whatever way."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    def _choose(self, limit: int) -> Iterator[Recommendation]:
+        yield from super()._choose(1)
+        raise self._error
+
+
+@pytest.mark.parametrize(("error", "status"), [(RuntimeError("as the test wants it"), 500), (EngineFailed(MODEL, "no"), 503)])
+def test_a_run_that_fails_ends_with_a_problem_of_the_contract(log: EventLog, feed: Feed, error: Exception, status: int):
+    runs = Runs(log, feed, {RunKind.RECOMMENDATIONS: Recommending(log, Failing(error))}, EMBEDDED, Count(), 60)
+    run = runs.start(Shop(log), RunKind.RECOMMENDATIONS, {"limit": 3}, "user-456")
+    while not (events := runs.events(run)) or not events[-1].ends:
+        work()
+    assert [event.type for event in events] == ["recommendation", "error"]
+    assert events[-1].value() == describe(status) | {"retryable": True}
+    assert runs.get(run.id).status is RunStatus.FAILED
 
 
 def lease_of(log: EventLog, run: Run) -> int:

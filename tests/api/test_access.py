@@ -15,7 +15,7 @@ from petstore.api import bearer, caller, link
 from petstore.api.bearer import Scope, derived_key
 from petstore.api.error import Unauthorized
 from petstore.api.link import Link, Power
-from petstore.shop import Profile, Shop, register_customer, remove_customer, replace_profile
+from petstore.shop import Profile, Shop, identity, register_customer, remove_customer, replace_profile
 from tests.api.conftest import BUDDY, CUSTOMER, NOBODY, SECRET, STAFF, authorization, signed_in
 
 OTHER = "019b402b-c12c-7d04-905c-4b5f32bfd572"
@@ -293,6 +293,15 @@ class TestAnOrderOfACustomer:
         assert order["id"] not in [each["id"] for each in other.get("/v1/orders").get_json()["data"]]
         assert_problem(client.get("/v1/orders"), 401)
 
+    @pytest.mark.parametrize("first", ["own", "follow"])
+    def test_of_two_links_the_one_that_pays_is_given_back_for_that(self, client: FlaskClient, first: str):
+        order = place(client)
+        tokens = {"own": token_of(order["links"]["payment"])}
+        tokens["follow"] = link.sign(SECRET, Link("follow", f"orders/{order['id']}", ""))
+        both = [tokens.pop(first), *tokens.values()]
+        shown = client.get(f"/v1/orders/{order['id']}?token={both[0]}&token={both[1]}").get_json()
+        assert client.post(shown["links"]["payment"], json={}).status_code == 201
+
     def test_can_be_followed_by_its_link_and_nothing_else_can_be_done_with_that(
         self, client: FlaskClient, customer: FlaskClient, state: State
     ):
@@ -547,6 +556,17 @@ class TestTenants:
         assert stream(client, url) == 200
         for wrong in (url.replace(TENANT, NOBODY), url.replace(f"tenantId={TENANT}", "x=1")):
             assert_problem(client.get(wrong), 401, "invalid_token")
+
+
+def test_a_clock_that_was_set_back_keeps_nobody_out(make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(identity, "_last_tick", identity._last_tick)  # Ids of an hour to come would stay in this process.
+    client, time_ns = make_app().test_client(), time.time_ns
+    person = {"username": "clock", "email": "clock@example.com", "password": "a good password"}
+    monkeypatch.setattr(time, "time_ns", lambda: time_ns() + 3600 * 10**9)
+    user = client.post("/v1/users", json=person).get_json()
+    monkeypatch.setattr(time, "time_ns", time_ns)
+    token = client.post("/v1/auth/tokens", json={"username": "clock", "password": "a good password"}).get_json()["token"]
+    assert client.get(f"/v1/users/{user['id']}", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
 class TestATokenThatIsNotGood:

@@ -84,11 +84,10 @@ def test_a_token_carries_the_standard_claims_and_each_is_another():
         signed(scope=None),
         signed(scope="read:everything"),
         signed(scope=["read:pets"]),
-        signed(iat=time.time() + DAY),
         signed(nbf=time.time() + DAY),
         link.sign(SECRET, Link("own", "orders/1", "")),
     ],
-    ids=range(34),
+    ids=range(33),
 )
 def test_what_is_not_ours_word_for_word_is_refused(text: str):
     with pytest.raises(ValueError, match="token"):

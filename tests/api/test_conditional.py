@@ -110,6 +110,20 @@ def test_the_version_that_is_there_may_be_changed_once(staff: FlaskClient, metho
         assert staff.open(path, method=method, json=body, headers={"If-Match": tag}).status_code in (404, 412)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("PUT", PET, WHOLE), ("PATCH", PET, {"stock": 9}), ("DELETE", PET, None), ("PATCH", ITEM, {"price": 9})],
+)
+def test_what_may_only_be_made_if_it_is_not_there_changes_nothing(
+    staff: FlaskClient, state: State, method: str, path: str, body: object
+):
+    before = state()
+    for given in ("*", version(staff, path), "W/" + version(staff, path)):
+        assert staff.open(path, method=method, json=body, headers={"If-None-Match": given}).status_code == 412
+    assert state() == before
+    assert staff.open(path, method=method, json=body, headers={"If-None-Match": '"1"'}).status_code in (200, 204)
+
+
 def test_what_does_not_exist_is_not_found_whatever_is_expected_of_it(staff: FlaskClient):
     nobody = PET.replace("e295", "0000")
     assert staff.put(nobody, json=WHOLE, headers={"If-Match": "*"}).status_code == 404

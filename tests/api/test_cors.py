@@ -33,7 +33,7 @@ def test_an_allowed_origin_may_read_answers_and_problems_alike(make_app: Callabl
     assert cors(response) == {
         "Access-Control-Allow-Origin": SHOP,
         "Access-Control-Expose-Headers": "ETag, Idempotency-Replayed, Link, Location, RateLimit-Limit, RateLimit-Remaining, "
-        "RateLimit-Reset, Retry-After, WWW-Authenticate",
+        "RateLimit-Reset, Retry-After, WWW-Authenticate, X-Should-Retry",
     }
     assert response.headers["Vary"] == "Origin"
 

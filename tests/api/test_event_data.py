@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from petstore.api.error import REFUSALS
 from petstore.api.event_data import Failure, Goodbye, OrderEnded
-from petstore.api.event_stream import REFUSALS
 from petstore.api.problem import describe
 from petstore.sse import Decoder, Terms, goodbye
 
@@ -15,7 +15,7 @@ def test_a_failure_is_described(failure: dict[str, object]):
     assert Failure.model_validate(failure).status == 500
 
 
-@pytest.mark.parametrize("reason", REFUSALS)
+@pytest.mark.parametrize("reason", [*REFUSALS, "behind", "unavailable"])
 def test_every_reason_to_end_a_stream_is_described(reason: str):
     decoder = Decoder()
     (event,) = decoder.feed(goodbye(Terms(), reason))

@@ -146,6 +146,22 @@ def test_a_disk_that_is_full_is_told_and_nothing_is_left(
     assert send(staff, png()).status_code == 503
 
 
+@pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "a-photo"}])
+def test_a_disk_that_fills_before_the_file_has_its_name_leaves_no_photo_without_one(
+    staff: FlaskClient, tmp_path: Path, state: State, monkeypatch: pytest.MonkeyPatch, key: dict[str, str]
+):
+    before = state()
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pathlib.Path.replace", refuse)
+    body, content_type = encode({"file": (png(), "photo.png")})
+    response = staff.post(f"/v1/pets/{BUDDY}/images", data=body, content_type=content_type, headers=key)
+    assert response.status_code == 503
+    assert (state(), files(tmp_path)) == (before, [])
+
+
 def test_a_photo_of_five_mebibytes_is_taken(staff: FlaskClient):
     assert send(staff, jpeg()[:-2] + bytes(5 * MEBIBYTE - len(jpeg())) + b"\xff\xd9").status_code == 201
 

@@ -183,3 +183,23 @@ def test_an_address_that_takes_a_new_tenant_each_time_is_limited_all_the_same(li
     tenants = [f"7b6f6c3e-5d3c-4c6f-8c53-{number:012x}" for number in range(2 * rate_limit.MANY + 1)]
     found = [client.get("/v1/openapi.yaml", headers={"X-Tenant-ID": tenant}).status_code for tenant in tenants]
     assert found == [200] * (2 * rate_limit.MANY) + [429]
+
+
+@pytest.mark.parametrize(
+    "forwarded",
+    ["203.0.113.7:51234", "203.0.113.7:1", '", 203.0.113.7', "198.51.100.1, 203.0.113.7", '"198.51.100.1, 203.0.113.7:80'],
+)
+def test_behind_a_proxy_neither_a_port_nor_what_a_client_adds_makes_another_one_of_it(limited: Limited, forwarded: str):
+    client = limited(rate_limit=1, proxies=1)
+    assert client.get("/v1/pets", headers={"X-Forwarded-For": "203.0.113.7"}).status_code == 200
+    assert client.get("/v1/pets", headers={"X-Forwarded-For": forwarded}).status_code == 429
+    assert client.get("/v1/pets", headers={"X-Forwarded-For": "203.0.113.8"}).status_code == 200
+
+
+def test_behind_a_proxy_the_port_of_an_address_of_ipv6_is_none_of_it(limited: Limited):
+    client = limited(rate_limit=1, proxies=1)
+    statuses = [
+        client.get("/v1/pets", headers={"X-Forwarded-For": forwarded}).status_code
+        for forwarded in ("2001:db8::1", "[2001:db8::1]:443", "[2001:db8::1]", "2001:db8:0:1::1")
+    ]
+    assert statuses == [200, 429, 429, 200]

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from io import BytesIO
-from typing import Any
+from typing import Any, ClassVar
 
+import gevent
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
+
+import petstore.api.body
 
 BUDDY = "019b4127-e295-7be4-976e-b77988a8b015"
 NOBODY = "019b4127-0000-7000-8000-000000000000"
@@ -365,3 +369,36 @@ def test_a_body_in_malformed_chunks_is_a_bad_request(client: FlaskClient, state:
     response = client.post(ORDERS, input_stream=Malformed(), content_type=JSON, environ_overrides={"wsgi.input_terminated": True})
     assert_problem(response, 400)
     assert state() == before
+
+
+def test_a_body_of_which_less_came_than_was_announced_is_not_an_empty_one(client: FlaskClient, state: State):
+    order = client.post("/v1/orders", json={"petId": BUDDY}).get_json()
+    before = state()
+    response = client.post(
+        order["links"]["payment"],
+        content_type="application/json",
+        environ_overrides={"CONTENT_LENGTH": "10", "wsgi.input": BytesIO(), "wsgi.input_terminated": True},
+    )
+    assert (response.status_code, state()) == (400, before)
+
+
+def test_a_body_that_comes_too_slowly_is_not_waited_for(make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch):
+    class Connection:
+        """A client that sends a byte now and then, so that no single wait is long."""
+
+        timeouts: ClassVar[list[float | None]] = []
+
+        def settimeout(self, timeout_s: float | None) -> None:
+            self.timeouts.append(timeout_s)
+
+    class Slowly(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            gevent.sleep(0.02)
+            return b" "
+
+    monkeypatch.setattr(petstore.api.body, "SLOWEST", 1e9)
+    client = make_app(stuck_s=0.2).test_client()
+    overrides = {"gunicorn.socket": Connection(), "wsgi.input_terminated": True, "wsgi.input": Slowly()}
+    response = client.post("/v1/orders", content_length=100_000, content_type="application/json", environ_overrides=overrides)
+    assert response.status_code == 400
+    assert Connection.timeouts == [0.2, None]

@@ -16,7 +16,7 @@ from petstore.api.bearer import Scope
 from petstore.shop import Change, Shop, all_pets, change_inventory, get_customer, like_pet
 from petstore.sse import Decoder, EventLog, Received
 from tests.ai.model_server import Cut, ModelServer, Raw, Refusal, Script, Silence, picks, say
-from tests.api.conftest import CUSTOMER, STAFF, authorization, signed_in
+from tests.api.conftest import BUDDY, CUSTOMER, STAFF, authorization, signed_in
 
 RUNS = "/v1/runs"
 OTHER = "019b402b-c12c-7d04-905c-4b5f32bfd572"
@@ -149,13 +149,28 @@ def everything(log: EventLog) -> str:
     )
 
 
+def pay(order: dict[str, Any]) -> dict[str, Any]:
+    """Return a body that pays an order by a card with a name and an address."""
+    address = {"line1": "123 Market Street", "city": "Springfield", "postalCode": "62704", "country": "US"}
+    card = {"object": "card", "number": "4242424242424242", "cvc": "123", "expMonth": 12, "expYear": 2099}
+    source = card | {"name": "Leah Leaver", "billingAddress": address}
+    return {"amount": order["totalAmount"], "currency": order["currency"], "source": source}
+
+
 def test_of_a_closed_account_no_run_goes_on_and_no_word_is_left(make_app: Callable[..., Flask]):
     with ModelServer(say("Whiskered reply", Silence())) as server:
         app = make_app(llm_model="test", llm_base_url=server.url, llm_silence_s=30)
         log = app.extensions["petstore"].log
-        account = {"username": "leaver", "email": "leaver@example.com", "password": "a long enough one", "firstName": "Lea"}
-        user_id = app.test_client().post("/v1/users", json=account).get_json()["id"]
+        account = {"username": "leaver", "email": "leaver@example.com", "password": "a long enough one", "firstName": "Leah"}
+        key = {"Idempotency-Key": "7b6f6c3e-5d3c-4c6f-8c53-0d4f4b1e2a10"}
+        made = app.test_client().post("/v1/users", json=account, headers=key)
+        assert made.status_code == 201, made.text
+        user_id = made.get_json()["id"]
         client = signed_in(app, user_id)
+        order = client.post("/v1/orders", json={"petId": BUDDY}, headers=key).get_json()
+        assert client.post(order["links"]["payment"], json=pay(order), headers={"Idempotency-Key": "payment"}).status_code == 201
+        other_key = {"Idempotency-Key": "7b6f6c3e-5d3c-4c6f-8c53-0d4f4b1e2a11"}
+        guest = app.test_client().post("/v1/orders", json={"petId": BUDDY}, headers=other_key)
         secret = {"role": "user", "content": "my parakeet is called Quetzalcoatl"}
         ended = start(client, {"kind": "CHAT", "messages": [secret], "model": "pet-advisor-turbo"})
         going_on = start(client, {"kind": "CHAT", "messages": [secret]})
@@ -169,8 +184,13 @@ def test_of_a_closed_account_no_run_goes_on_and_no_word_is_left(make_app: Callab
         assert client.delete(f"/v1/users/{user_id}").status_code == 204
         server.wait_until_hung_up()
         assert json.loads(Decoder().feed(streams[1].data)[-1].data)["reason"] == "the account was closed"
-        for left in ("Quetzalcoatl", "Whiskered", user_id):
+        for left in ("Quetzalcoatl", "Whiskered", user_id, "Leah", "leaver", "Market Street"):
             assert left not in everything(log)
+        paid = signed_in(app, STAFF).get(order["links"]["payment"]).get_json()
+        assert (paid["source"]["name"], paid["source"]["billingAddress"], paid["source"]["last4"]) == (None, None, "4242")
+        again = app.test_client().post("/v1/orders", json={"petId": BUDDY}, headers=other_key)
+        assert again.status_code == 201
+        assert again.data == guest.data, "others' keys stay"
         for run in (ended, going_on):
             for caller in (client, signed_in(app, STAFF), app.test_client()):
                 for link in run["links"].values():
@@ -295,7 +315,7 @@ def test_what_a_model_doesn_t_finish_the_embedded_one_does(make_app: Callable[..
 
 def test_a_model_that_fails_before_it_speaks_is_replaced_in_chat_and_in_the_middle_it_is_an_error(make_app: Callable[..., Flask]):
     with ModelServer(say(Cut())) as server:
-        client = signed_in(make_app(llm_model="test", llm_base_url=server.url, llm_silence_s=0.3), CUSTOMER)
+        client = signed_in(make_app(llm_model="test", llm_base_url=server.url, llm_silence_s=5), CUSTOMER)
         end = json.loads(stream(client, start(client, CHAT))[-1].data)
         assert end["engine"] == "embedded"
         server.script = say("Half an ans", Cut())

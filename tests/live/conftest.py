@@ -18,10 +18,14 @@ from petstore.shop import Shop, seed_shop
 from petstore.sse import SqlEventLog
 from tests.ai.model_server import ModelServer, Script, say
 from tests.live.browser import browser
+from tests.live.nginx import nginx
 from tests.live.server import Server
 from tests.live.shop import BUDDY, FLUFFY, change_many
 
-collect_ignore = [] if browser() else ["test_docs.py", "test_page.py"]
+NEEDS = {"test_docs.py": "Chromium", "test_page.py": "Chromium", "test_nginx.py": "nginx"}
+FOUND = {"Chromium": browser(), "nginx": nginx()}
+
+collect_ignore = [name for name, program in NEEDS.items() if not FOUND[program]]
 
 Start = Callable[..., Server]
 Behind = Callable[..., tuple[Server, ModelServer]]
@@ -111,4 +115,4 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for name in collect_ignore:
-        terminalreporter.write_line(f"tests/live/{name} was left out: it needs Chromium, and there is none here")
+        terminalreporter.write_line(f"tests/live/{name} was left out: it needs {NEEDS[name]}, and there is none here")

@@ -106,12 +106,7 @@ class Server:
 
     def worker_pids(self) -> list[int]:
         """Return the processes that serve requests, oldest first: those that are alive and not just being replaced."""
-        pid = self.process.pid
-        try:
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        except FileNotFoundError:
-            return []
-        return [int(child) for child in children if _state(int(child)) not in ("Z", "X")]
+        return children(self.process.pid)
 
     def connect(self, pid: int) -> socket.socket:
         """Return a connection that this worker has taken. The others are stopped for as long as that takes."""
@@ -173,6 +168,15 @@ class Server:
         if inode is None:
             return None
         return next((pid for pid in self.worker_pids() if inode in _socket_inodes(pid)), None)
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that another one has started, oldest first: those that are alive."""
+    try:
+        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except FileNotFoundError:
+        return []
+    return [int(child) for child in found if _state(int(child)) not in ("Z", "X")]
 
 
 def make_environment(directory: Path, **settings: object) -> dict[str, str]:

@@ -4,7 +4,7 @@ import json
 import shutil
 import socket
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -191,6 +191,17 @@ def test_a_body_that_ends_too_early_changes_nothing(shop: Server):
         exchange.socket.shutdown(socket.SHUT_WR)
         with suppress(ConnectionError):  # Nobody need be there to be answered.
             assert exchange.read_head().status == 400
+
+
+def test_a_payment_whose_source_never_comes_pays_nothing(start: Callable[..., Server]):
+    shop = start(workers=1)
+    order = ask(shop, "POST", "/v1/orders", {"petId": BUDDY}).json()
+    target = order["links"]["payment"]
+    with Exchange(shop.address, target, {**JSON, "Content-Length": "230"}, method="POST", wait=False) as exchange:
+        exchange.socket.shutdown(socket.SHUT_WR)
+        assert exchange.read_head().status == 400
+    assert ask(shop, "GET", target).status == 404
+    assert ask(shop, "GET", order["links"]["self"]).json()["status"] == "PLACED"
 
 
 RAW = [

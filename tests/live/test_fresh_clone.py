@@ -20,22 +20,29 @@ INSTALL_S = 300.0
 PYTHON = [f"PYTHON={path}" for path in [Path(sys.base_prefix, "bin/python3")] if path.exists()]
 """The Python that runs these tests: the first one on the PATH may be another, and too old."""
 
-SOON_S = 5.0
-"""Within this time every stream of the demo has something to say."""
+PATIENCE_S = 60.0
+"""Far longer than any stream of the demo takes to say something. How long each took is printed."""
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone of this checkout, with what isn't committed yet and without what a clone wouldn't have."""
+    """A clone of this checkout, with what isn't committed yet and without what a clone wouldn't have.
+
+    Where this isn't a checkout, as when it came in an archive, what is committed is nothing.
+    """
     clone = tmp_path_factory.mktemp("fresh") / "petstore"
-    subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", ROOT, clone], check=True)
-    listed = subprocess.run(["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
+    if (ROOT / ".git").exists():
+        subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", ROOT, clone], check=True)
+    else:
+        subprocess.run(["git", "init", "--quiet", clone], check=True)
+    command = ["git", f"--git-dir={clone / '.git'}", f"--work-tree={ROOT}", "ls-files", "-coz", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
     for name in filter(None, listed.decode().split("\0")):
         source, target = ROOT / name, clone / name
-        if source.exists():
+        if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
-        else:
+        elif not source.exists():
             target.unlink(missing_ok=True)
     return clone
 
@@ -108,7 +115,7 @@ def test_make_run_prints_three_lines_that_work_as_they_stand_and_ends_on_ctrl_c(
     os.killpg(make.process.pid, signal.SIGINT)
     make.process.wait(30)
     for curl in curls.values():
-        assert curl.wait(30) in (0, 28), "neither ended as it should nor when its time was up"
+        assert curl.wait(30) == 0, "it didn't end as it should"
         curl.stdout.close()  # type: ignore[union-attr]
     assert "Traceback" not in make.said
     assert "Shutting down: Master" in make.said
@@ -130,7 +137,7 @@ def test_make_test_makes_what_it_needs_by_itself(clone: Path, environment: dict[
 def paste(line: str, environment: dict[str, str]) -> subprocess.Popen[str]:
     """Run a line as a shell runs what is pasted into it, but not for ever."""
     return subprocess.Popen(
-        f"{line} --silent --show-error --max-time {SOON_S + 1:g}",
+        f"{line} --silent --show-error --max-time {PATIENCE_S:g}",
         shell=True,
         env=environment,
         stdout=subprocess.PIPE,
@@ -140,6 +147,6 @@ def paste(line: str, environment: dict[str, str]) -> subprocess.Popen[str]:
 
 
 def says_something(curl: subprocess.Popen[str]) -> bool:
-    """Say whether an event comes before curl gives up."""
+    """Say whether an event comes before curl gives up. Reads no further than that."""
     assert curl.stdout is not None
     return any(line.startswith("data: {") for line in curl.stdout)

@@ -1,8 +1,9 @@
 """A run of recommendations outlives the connection, and the worker, that asked for it."""
 
+import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from typing import Any
 
 from sqlalchemy import insert, text
@@ -10,9 +11,12 @@ from sqlalchemy import insert, text
 from petstore.ai.run import runs as run_table
 from petstore.shop import new_id
 from petstore.sse import Draft, EventLog, Received, Transaction
+from tests.ai.model_server import Step, Text, picks
 from tests.live.client import Exchange
-from tests.live.server import Server, wait_until
+from tests.live.conftest import Behind
+from tests.live.server import DEADLINE_S, Server, wait_until
 from tests.live.shop import CUSTOMER, RECOMMENDATIONS, change_many, data, get, recommendations
+from tests.live.test_runs import candidates
 
 
 def runs(log: EventLog) -> list[tuple[str, str]]:
@@ -42,15 +46,30 @@ def test_a_cut_client_gets_the_rest_of_the_same_run_from_whichever_worker_and_no
             assert [event.type for event in events] == ["recommendation"] * 10 + ["complete"]
 
 
-def test_clients_that_ask_while_a_run_goes_on_join_it(shop: Server):
-    with closing(shop.open_event_log()) as log:
-        streams = [Exchange(shop.address, RECOMMENDATIONS) for _ in range(8)]
-        events = [stream.read_to_end().events for stream in streams]
+def test_clients_that_ask_while_a_run_goes_on_join_it(behind: Behind):
+    all_are_there = threading.Event()
+
+    def rank(request: dict[str, Any]) -> Iterator[Step]:
+        first, *others = picks(candidates(request)[:10])
+        yield Text(first)
+        assert all_are_there.wait(DEADLINE_S)
+        yield from map(Text, others)
+
+    server, model = behind(rank)
+    with closing(server.open_event_log()) as log, ExitStack() as opened:
+        streams = [
+            opened.enter_context(Exchange(server.address, RECOMMENDATIONS, connection=server.connect(pid)))
+            for pid in server.worker_pids() * 4
+        ]
         for stream in streams:
-            stream.close()
-        recent = [recorded(log, run_id) for run_id, _ in runs(log)[-8:]]
-    for received in events:
-        assert received in recent
+            stream.read_events(1)
+        all_are_there.set()
+        received = [stream.read_to_end().events for stream in streams]
+        assert len(model.calls) == 1
+        ((run_id, status),) = runs(log)
+        assert received == [recorded(log, run_id)] * 8
+    assert status == "COMPLETE"
+    assert [event.type for event in received[0] if event.type != "progress"] == ["recommendation"] * 10 + ["complete"]
 
 
 def test_a_run_whose_client_left_at_once_is_finished_all_the_same(shop: Server):

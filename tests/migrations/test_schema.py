@@ -99,20 +99,36 @@ def test_several_processes_may_migrate_at_once(tmp_path: Path):
     log.close()
 
 
+MIGRATE_ALOUD = """
+import sys; from pathlib import Path
+from petstore.migrations import schema
+connect = schema._connect
+
+def connect_aloud(path):
+    connection = connect(path)
+    connection.set_trace_callback(lambda statement: print(statement, flush=True))
+    return connection
+
+schema._connect = connect_aloud
+schema.migrate(Path(sys.argv[1]))
+"""
+"""A migration that tells each statement just before it's done."""
+
+
 def test_whoever_comes_second_waits_for_the_first(tmp_path: Path):
     """A transaction that is open elsewhere holds the migration up; it doesn't break it."""
     path = tmp_path / "petstore.db"
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA journal_mode = WAL")
         other.execute("BEGIN IMMEDIATE")
-        context = multiprocessing.get_context("spawn")
-        process = context.Process(target=migrate, args=(path,))
-        process.start()
-        process.join(0.5)
-        assert process.is_alive()
-        other.execute("COMMIT")
-        process.join(60)
-    assert process.exitcode == 0
+        with subprocess.Popen([sys.executable, "-c", MIGRATE_ALOUD, path], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert "BEGIN IMMEDIATE\n" in process.stdout, "it never came to the lock"
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.5)
+            other.execute("COMMIT")
+            process.stdout.read()
+    assert process.returncode == 0
     assert "pets" in tables(path)
 
 
@@ -167,3 +183,11 @@ def test_migrations_are_one_line_of_numbers():
     numbers = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
     assert numbers == [f"{number:04d}" for number in range(len(numbers), 0, -1)]
     assert newest_version() == numbers[0]
+
+
+def test_the_tables_of_a_newer_release_are_left_alone(empty_path: Path):
+    with contextlib.closing(sqlite3.connect(empty_path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+    with pytest.raises(OSError, match=f"newer release: 9999, and this one knows {newest_version()}"):
+        migrate(empty_path)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from petstore.shop import Customer, CustomerNotFound, Preferences, Role, Shop, Size, Species, find_customer, get_customer
+from petstore.shop import Customer, CustomerNotFound, Preferences, Role, Shop, Size, Species, get_customer
 from petstore.sse import EventLog
 
 
@@ -39,4 +39,3 @@ def test_an_unknown_customer_is_refused_by_name(log: EventLog):
     with pytest.raises(CustomerNotFound) as refusal:
         get_customer(Shop(log), "user-457")
     assert refusal.value.customer_id == "user-457"
-    assert log.query(lambda connection: find_customer(Shop(log), connection, "user-457")) is None

@@ -180,26 +180,35 @@ class TestJob:
         start(log, lambda: done.append(1) or 0.0)
         eventually(lambda: len(done) >= 5)
 
-    def test_works_in_one_place_at_a_time_and_all_get_it_in_the_end(self, log, open_log: OpenLog, start):
-        inside, done = threading.Lock(), []
+    def test_works_in_one_place_at_a_time_and_all_get_it_in_the_end(self, log, open_log: OpenLog, start, monkeypatch):
+        # So long that nobody's lease expires in the middle of a step, because the machine is busy.
+        monkeypatch.setattr(petstore.sse.lease, "LEASE_S", 1.0)
+        inside = threading.Lock()
+        done: list[str] = []
+        firsts: list[str] = []
+        two_at_once: list[str] = []
 
         def worker(name: str) -> Any:
             def work() -> float:
-                assert inside.acquire(blocking=False), "two at once"
+                # Noted, not asserted: a job catches what its work raises, and goes on.
+                if not inside.acquire(blocking=False):
+                    two_at_once.append(name)
+                    return 0.01
                 done.append(name)
+                time.sleep(0.01)  # For another one to come in, if it can.
                 inside.release()
                 return 0.01
 
             return work
 
-        jobs = [start(one, worker(name)) for name, one in (("a", log), ("b", open_log()), ("c", open_log()))]
+        jobs = {name: start(one, worker(name)) for name, one in (("a", log), ("b", open_log()), ("c", open_log()))}
         for _ in range(3):
-            eventually(lambda: done)
-            first = done[0]
-            jobs["abc".index(first)].stop()
-            done[:] = []
-            eventually(lambda first=first: first not in done)
-        assert set(done) == set(), "all three have had their turn and are stopped"
+            eventually(lambda: len(done) >= 5)
+            firsts.append(done[0])
+            jobs[done[0]].stop()
+            done.clear()
+        assert two_at_once == []
+        assert sorted(firsts) == ["a", "b", "c"]
 
     def test_keeps_its_lease_while_nothing_is_due(self, log, start):
         done: list[int] = []

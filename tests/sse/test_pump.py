@@ -226,6 +226,27 @@ def test_everybody_else_gets_a_turn_between_sends(pump, place, monkeypatch):
     assert turns == [3, 6, 9]
 
 
+def test_everybody_else_gets_a_turn_between_groups_however_many_there_are(pump, place, monkeypatch):
+    turns: list[int] = []
+    places = [place("a", f"orders/{number}") for number in range(10)]
+    monkeypatch.setattr(petstore.sse.pump, "SLICE_S", -1.0)
+    monkeypatch.setattr("petstore.sse.pump.gevent.sleep", lambda _: turns.append(sum(len(one.socket.sent) for one in places)))
+    pump.pass_on([event(11), event(12, "orders/3"), event(13)])
+    assert turns == list(range(10))
+    assert [one.socket.sent for one in places[2:4]] == [
+        sent(event(11), event(13)),
+        sent(event(11), event(12, "orders/3"), event(13)),
+    ]
+
+
+def test_a_group_whose_last_stream_leaves_between_groups_is_passed_over(pump, place, monkeypatch):
+    places = [place("a", f"orders/{number}") for number in range(4)]
+    monkeypatch.setattr(petstore.sse.pump, "SLICE_S", -1.0)
+    monkeypatch.setattr("petstore.sse.pump.gevent.sleep", lambda _: pump.leave(places[-1].subscription))
+    pump.pass_on([event(11)])
+    assert [len(one.socket.sent) for one in places] == [1, 1, 1, 0]
+
+
 def test_a_stream_that_comes_while_a_pass_is_under_way_is_not_sent_what_it_has_had(pump, place, monkeypatch):
     one, late = [place("a"), place("b")], []
     monkeypatch.setattr(petstore.sse.pump, "TURN", 1)

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,26 @@ class TestALock:
         lock.commit()
         thread.join()
         assert len(everything(log)) == 1
+
+    def test_is_waited_for_once_by_all_that_stand_in_the_queue(self, database, monkeypatch, lock):
+        monkeypatch.setattr(petstore.sse.sql_event_log, "Database", partial(Database, busy_timeout_s=0.3))
+        log, waited_s = SqlEventLog(database), list[float]()
+
+        def write() -> None:
+            begun = time.monotonic()
+            with pytest.raises(LogUnavailable):
+                append(log, "a")
+            waited_s.append(time.monotonic() - begun)
+
+        writers = [threading.Thread(target=write) for _ in range(20)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        # Each for itself would be 6 s for the last one.
+        assert len(waited_s) == 20
+        assert max(waited_s) < 3
+        log.close()
 
     def test_on_the_whole_file_is_unavailable(self, tmp_path, monkeypatch):
         # Restored, perhaps, and not yet in WAL mode: the first connection of all has to change that, and can't.

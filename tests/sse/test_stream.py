@@ -242,6 +242,21 @@ class TestRetention:
         assert reader.ids == [ended.id, news.id]
         assert [event.type for event in reader.received] == ["gap"] * resumes + ["complete", "news"]
 
+    @pytest.mark.parametrize("by_ring", [False, True])
+    def test_what_is_removed_between_the_opening_and_the_first_look_is_told(self, read, append, log, feed, monkeypatch, by_ring):
+        monkeypatch.setattr(petstore.sse.feed, "Ring", partial(Ring, max_events=20 if by_ring else 1))
+        feed.start()
+        held, lost = append(), append()
+        kept, other = append(), append("other")
+        eventually(lambda: feed.ring.head == other.id)
+        opening = open_at(log, ["a"], read_id(str(held.id)), 0, feed.ring)
+        assert opening.gaps == ()
+        log.trim(lost.id + 1, 100)
+        feed.ring.forget(lost.id)
+        reader = read(opening)
+        assert [(event.type, event.data) for event in reader.read_to_the_end()] == [("goodbye", '{"reason":"behind"}')]
+        assert open_at(log, ["a"], read_id(str(held.id)), 0, feed.ring).gaps == (Gap("a", held.id, kept.id),)
+
     def test_who_lost_nothing_of_its_own_goes_on(self, behind, log):
         reader, events = behind
         log.trim(events[2].id, 100)

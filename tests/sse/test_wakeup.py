@@ -30,8 +30,11 @@ def test_what_was_said_is_forgotten_when_cleared():
     wakeup = Wakeup()
     wakeup.wake()
     wakeup.clear()
-    wakeup.wait(0.001)
-    assert not wakeup._said or wakeup._waiting is None
+    waiting = gevent.spawn(wakeup.wait)
+    waiting.join(0.01)
+    assert not waiting.ready(), "it didn't wait"
+    wakeup.wake()
+    waiting.get()
 
 
 def test_a_greenlet_that_waits_is_woken_by_another():

@@ -83,6 +83,22 @@ def test_who_finds_all_places_taken_is_called_in_time_all_the_same(turning):
     wait_for(*lookers)
 
 
+def test_more_than_there_are_places_for_are_called_in_several_goes(turning):
+    lookers, at = [Looker() for _ in range(5 * MOST)], soon(0.1)
+    for looker in lookers:
+        turning.add(looker, at, 0.0)
+    others: list[int] = []
+
+    def look_around() -> None:
+        while not all(looker.looked_at for looker in lookers):
+            others.append(sum(bool(looker.looked_at) for looker in lookers))
+            gevent.sleep(0)
+
+    with gevent.Timeout(5):
+        look_around()
+    assert set(others) >= {MOST, 2 * MOST, 3 * MOST, 4 * MOST}, "everything else has its turn in between"
+
+
 def test_an_earlier_one_is_not_kept_waiting_by_a_later_one(turning):
     late, early = Looker(), Looker()
     slot = turning.add(late, soon(60), 0.0)

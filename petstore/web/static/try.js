@@ -10,13 +10,12 @@ const TOKEN = 'petstore.token';
 export function tryIt(description, path, method, operation) {
   const parameters = (operation.parameters ?? []).map((parameter) => resolve(description, parameter));
   const fields = parameters.map((parameter) => field(parameter));
-  const kinds = Object.entries(operation.requestBody?.content ?? {});
-  const body = kinds.length && !kinds[0][0].startsWith('multipart/') ? bodyField(kinds[0][1].example) : null;
+  const body = bodyOf(description, operation);
   const output = element('div', { class: 'output', 'aria-live': 'polite' });
   const line = element('div', {});
   let going = null;
   const stop = element('button', { type: 'button', hidden: true, onclick: () => going?.abort() }, 'Stop');
-  const request = () => build(path, method, fields, body, kinds[0]?.[0]);
+  const request = () => build(path, method, fields, body);
   const tell = () => line.replaceChildren(code(curl(request())));
   const send = async (event) => {
     event.preventDefault();
@@ -31,7 +30,7 @@ export function tryIt(description, path, method, operation) {
     }
     if (going === mine) stop.hidden = true;
   };
-  const form = element('form', { onsubmit: send, oninput: tell }, fields, body, element('p', {}, element('button', {}, 'Send'), ' ', stop));
+  const form = element('form', { onsubmit: send, oninput: tell }, fields, body?.fields, element('p', {}, element('button', {}, 'Send'), ' ', stop));
   tell();
   return element('details', { class: 'try' }, element('summary', {}, 'Try it'), form, line, output);
 }
@@ -57,13 +56,43 @@ function field(parameter) {
   return element('label', { class: 'field' }, `${parameter.name} (${parameter.in})`, input);
 }
 
-function bodyField(example) {
-  const input = element('textarea', { name: 'body', 'data-in': 'body', rows: 8, spellcheck: 'false' });
-  input.value = JSON.stringify(example ?? {}, null, 2);
-  return element('label', { class: 'field wide' }, 'Body', input);
+/** Returns the body of an operation: its fields, its headers, and what is sent of them, and told to curl; null where there is none. */
+function bodyOf(description, operation) {
+  const [kind, content] = Object.entries(operation.requestBody?.content ?? {})[0] ?? [];
+  if (!kind) return null;
+  return kind.startsWith('multipart/') ? formBody(description, content) : textBody(kind, content.example);
 }
 
-function build(path, method, fields, body, kind) {
+function textBody(kind, example) {
+  const input = element('textarea', { name: 'body', 'data-in': 'body', rows: 8, spellcheck: 'false' });
+  input.value = JSON.stringify(example ?? {}, null, 2);
+  return {
+    fields: [element('label', { class: 'field wide' }, 'Body', input)],
+    headers: { 'Content-Type': kind },
+    content: () => input.value,
+    curl: () => (input.value ? [`-d ${quote(input.value)}`] : []),
+  };
+}
+
+function formBody(description, { schema, encoding = {} }) {
+  const { properties, required = [] } = resolve(description, schema);
+  const inputs = Object.entries(properties).map(([name, member]) => {
+    const type = member.format === 'binary' ? 'file' : 'text';
+    return element('input', { name, type, accept: encoding[name]?.contentType, required: required.includes(name), autocomplete: 'off' });
+  });
+  const given = () => inputs.filter((input) => input.value).map((input) => [input.name, input.files?.[0] ?? input.value]);
+  return {
+    fields: inputs.map((input) => element('label', { class: 'field' }, `${input.name} (part of the form)`, input)),
+    headers: {}, // The browser says the type: nobody else knows what it puts between the parts.
+    content: () => given().reduce((form, [name, value]) => (form.append(name, value), form), new FormData()),
+    curl: () => given().map(([name, value]) => {
+      if (!(value instanceof File)) return `--form-string ${quote(`${name}=${value}`)}`;
+      return `-F ${quote(`${name}=@"${value.name.replaceAll(/["\\]/g, '\\$&')}"`)}`;
+    }),
+  };
+}
+
+function build(path, method, fields, body) {
   const headers = {};
   const query = new URLSearchParams();
   for (const input of fields.map((label) => label.querySelector('input, select'))) {
@@ -73,21 +102,25 @@ function build(path, method, fields, body, kind) {
     else if (input.dataset.in === 'header') headers[input.name] = input.value;
   }
   if (token()) headers.Authorization = `Bearer ${token()}`;
-  if (body) headers['Content-Type'] = kind;
   const search = query.size ? `?${query}` : '';
-  return { url: location.origin + path + search, method: method.toUpperCase(), headers, body: body?.querySelector('textarea').value };
+  return { url: location.origin + path + search, method: method.toUpperCase(), headers: { ...headers, ...body?.headers }, body };
+}
+
+function quote(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function curl({ url, method, headers, body }) {
-  const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const shown = Object.entries(headers).map(([name, value]) => ` -H ${quote(`${name}: ${name === 'Authorization' ? 'Bearer …' : value}`)}`);
-  return `curl -N${method === 'GET' ? '' : ` -X ${method}`} ${quote(url)}${shown.join('')}${body ? ` -d ${quote(body)}` : ''}`;
+  return [`curl -N${method === 'GET' ? '' : ` -X ${method}`} ${quote(url)}${shown.join('')}`, ...(body?.curl() ?? [])].join(' ');
 }
 
 async function exchange({ url, method, headers, body }, signal, output) {
-  const response = await fetch(url, { method, headers, body, signal });
+  const response = await fetch(url, { method, headers, body: body?.content(), signal });
   output.append(element('p', { class: response.ok ? 'done' : 'failed' }, `${response.status} ${response.statusText}`));
-  if ((response.headers.get('Content-Type') ?? '').startsWith('text/event-stream')) await follow(response, output);
+  const kind = response.headers.get('Content-Type') ?? '';
+  if (kind.startsWith('text/event-stream')) await follow(response, output);
+  else if (kind.startsWith('image/')) output.append(element('p', {}, `${(await response.blob()).size} bytes of ${kind}`));
   else output.append(code(pretty(await response.text())));
 }
 
