@@ -23,7 +23,7 @@ except SettingsError as error:
 
 bind = settings.bind
 workers = settings.workers
-worker_class = "petstore.sse.worker.DrainingWorker"  # gunicorn's gevent worker, that ends at once
+worker_class = "petstore.sse.worker.DrainingWorker"  # gunicorn's gevent worker, except that it ends at once
 loglevel = settings.log_level.lower()
 
 logger_class = ServerLogger

@@ -98,7 +98,7 @@ def parse_directory(text: str) -> Path:
 
 
 def parse_name(text: str) -> str | None:
-    """Nothing is no name: so is a variable that is set to nothing."""
+    """Return the name; None for a variable that is set but empty."""
     if len(text) > 200 or not text.isprintable():
         raise ValueError(text)
     return text or None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from petstore.ai.care import SUBJECTS, read_care
 from petstore.ai.understanding import Aim, Request
-from petstore.shop import Pet, PetStatus, Species, SpeciesStock, Wishes
+from petstore.shop import Pet, PetStatus, Species, SpeciesStock, Wishes, render_money
 
 Link = Callable[[str], str]
 
@@ -191,7 +191,7 @@ def _sentence(*parts: str) -> str:
 
 
 def _money(cents: int, currency: str = "USD") -> str:
-    amount = f"{cents // 100}.{cents % 100:02d}"
+    amount = render_money(cents)
     return f"${amount}" if currency == "USD" else f"{amount} {currency}"
 
 

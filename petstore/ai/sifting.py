@@ -8,6 +8,7 @@ nothing was said.
 import re
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from itertools import pairwise
 
 from petstore.ai.words import ANIMALS, LIST_OF, SIZE_OF, TRAIT_OF, YOUNG, is_baby, may_name_looks, word_set
 
@@ -99,12 +100,15 @@ def _sense(tokens: list[str], at: int) -> _Sense | None:
     """Return what the word at `at`, with those before, says of what follows."""
     word, before, earlier = tokens[at], _token(tokens, at - 1), _token(tokens, at - 2)
     if word in _AVERSE or before in _AVERSE_OF.get(word, ()):
-        return _Sense.AVERSE
+        denied = before if word in _AVERSE else earlier
+        return None if denied in _NOT or denied.endswith("n't") else _Sense.AVERSE
     if word in _NOT or word.endswith("n't"):
+        if before == "have" and earlier == "you":
+            return None  # "Do you have no cats?" asks for cats, too.
         return _negation(word, before, _token(tokens, at + 1))
     if word in ("with", "to", "around") and before in _FRIENDLY:
         return _Sense.COMPANION if _is_friendly(before, word, earlier) else None
-    if word in ("have", "own", "got", "i've", "we've"):
+    if word in ("have", "own", "got", "i've", "we've") and not _is_in_mind(tokens, at):
         if before in _ALREADY:
             before, earlier = earlier, _token(tokens, at - 3)
         asked = before if word in _OWNERS else earlier
@@ -112,8 +116,13 @@ def _sense(tokens: list[str], at: int) -> _Sense | None:
     return None
 
 
+def _is_in_mind(tokens: list[str], at: int) -> bool:
+    # "I have a dog in mind" is a wish.
+    return ("in", "mind") in pairwise(tokens[at : at + MAX_PHRASE])
+
+
 def _negation(word: str, before: str, after: str) -> _Sense | None:
-    if before in ("you", "why"):
+    if before in ("you", "why", "there"):
         return None  # "Why don't you have cats?" asks for cats.
     if word.endswith("n't") and before in _ENDS and after not in ("want", "like", "need", "show"):
         return None  # "Aren't dogs too much work?"

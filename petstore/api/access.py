@@ -53,7 +53,7 @@ def user_key(user_id: str) -> str:
 def authorize(scopes: Sequence[str], *, guests: bool = False, linked: bool = False) -> None:
     """Let the current request pass when its bearer token allows all of `scopes`, or when none are asked for.
 
-    `guests`: who brings no bearer token passes too. `linked`: so does who brings a signed token in the query; whether that
+    `guests`: a request without a bearer token passes too. `linked`: so does one with a signed token in the query; whether that
     opens what is asked for is for the view to find out, by `own_order` and the like. Raises Unauthorized, Forbidden.
     """
     if (linked and current_links()) or not scopes:
@@ -112,8 +112,8 @@ def own_customer(customer_id: str) -> str:
 def caller_check() -> Callable[[Shop], object]:
     """Return what raises Unauthorized unless the caller's bearer token is good at this moment, by what a shop sees.
 
-    For what can't be undone: who has changed the password because the token was stolen must not lose the account within half a
-    minute. It knows the caller, as a transaction runs where no request is at hand.
+    For what can't be undone: a customer who has changed the password because the token was stolen must not lose the account within
+    half a minute. It knows the caller, as a transaction runs where no request is at hand.
     """
     caller = current_caller()
     return lambda shop: None if caller.user_id is None else check_now(shop, caller.user_id, caller.issued_at)
@@ -182,7 +182,7 @@ def run_token(run: Run) -> str | None:
 def order_links(order: Order) -> dict[str, str]:
     """Return where an order is read, paid and followed, with what opens that for whoever the caller is.
 
-    Who came by a link gets the same one back, never one that lasts longer or opens more.
+    Whoever came by a link gets the same one back, never one that lasts longer or opens more.
     """
     resource = f"orders/{order.id}"
     token, paying = brought_token(resource), brought_token(resource, ("own",))

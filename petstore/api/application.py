@@ -1,5 +1,5 @@
-"""Flask, as this API uses it: JSON in the order of its members, variables of paths that are no words of other routes, and nothing
-of what a request would pay for and nobody here uses, sessions in cookies and asynchronous views.
+"""Flask as this API uses it: JSON members in their order, path variables that never match another route's word, and neither cookie
+sessions nor asynchronous views, which every request would pay for.
 
 Must not know any route.
 """

@@ -74,7 +74,7 @@ def create_completion(body: ChatRequest) -> Response:
     """Ask the shop's advisor.
 
     As OpenAI's clients do: whole, or with `stream` in chunks, whose last one is `[DONE]`. A bearer token goes where they have
-    their API key; only the demo also answers those who bring none. Who comes back with the same `Idempotency-Key` gets the same
+    their API key; only the demo also answers those who bring none. Whoever comes back with the same `Idempotency-Key` gets the same
     answer, and nothing is generated twice; only one that failed or was stopped is tried anew.
     """
     customer_id = own_chat()
@@ -148,7 +148,7 @@ def _start(body: ChatRequest, customer_id: str | None, engine: str | None, key: 
         customer_id,
         key=key,
         engine=engine,
-        # Who can't come back to an answer isn't waited for.
+        # A client that can't come back to an answer isn't waited for.
         lease_s=None if key else 0.0,
         watched=True,
     )

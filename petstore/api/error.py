@@ -40,9 +40,9 @@ class InvalidRequest(Error):
         self.errors = tuple(errors)
 
     @classmethod
-    def parameter(cls, name: str, message: str, code: Code = "invalid_format") -> Self:
+    def parameter(cls, name: str, message: str) -> Self:
         """Return the error of one parameter; `message` goes on from its name: "must be a UUID"."""
-        return cls(f"{name} {message}", [FieldError(name, message, code)])
+        return cls(f"{name} {message}", [FieldError(name, message, "invalid_format")])
 
 
 class InvalidBody(Error):

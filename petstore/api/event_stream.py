@@ -94,7 +94,8 @@ def _refuse(error: StreamRefused | RateLimited | LogUnavailable) -> Response:
     # At a draining server everybody gets that: a client that came a moment earlier got the same.
     if is_stream and (reason == "draining" or _accepts(request.environ.get("HTTP_ACCEPT", "")).by_name):
         form = Form(request.args.get("events") != "unnamed")
-        return _response([goodbye(services().terms, reason, form)])
+        # Not a list, of which the length would be told: a stream comes in chunks.
+        return _response(iter([goodbye(services().terms, reason, form)]))
     return response
 
 

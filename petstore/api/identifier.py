@@ -10,8 +10,9 @@ from pydantic import AfterValidator, WithJsonSchema
 
 from petstore.shop import is_uuid
 
-# Eighteen digits, so that no text is long only because it's digits.
 UUID_PATTERN = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+
+# Up to eighteen digits: no text is an id, however long, only because it's digits.
 _DEMO_CUSTOMER = re.compile(r"user-[0-9]{1,18}")
 
 

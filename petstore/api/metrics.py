@@ -168,4 +168,7 @@ def _label(topics: Sequence[str]) -> str:
 
 
 def _facts(topics: Sequence[str], holders: Sequence[str]) -> dict[str, object]:
-    return {"topics": ",".join(topics), **dict(holder.split(" ", 1) for holder in holders)}
+    facts: dict[str, object] = {"topics": ",".join(topics)}
+    for kind, name in (holder.split(" ", 1) for holder in holders):
+        facts[kind] = f"{facts[kind]},{name}" if kind in facts else name
+    return facts

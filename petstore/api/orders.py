@@ -27,7 +27,7 @@ CANCELLED_BY_CUSTOMER = "cancelled by the customer"
 
 
 class NewOrder(Body):
-    """What is ordered. Who brings no token orders as a guest; who does, for themselves, and staff for any `userId`."""
+    """What is ordered. Without a token one orders as a guest; with one, for oneself, and staff for any `userId`."""
 
     pet_id: PetId
     quantity: Annotated[int, Field(ge=1, le=100)] = 1

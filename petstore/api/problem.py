@@ -144,7 +144,7 @@ def problem(
 
 def answer(error: Error) -> Response:
     """Return the answer to the current request that an error of ours makes, by the table."""
-    return _ANSWERS[type(error)](error)
+    return next(_ANSWERS[kind] for kind in type(error).__mro__ if kind in _ANSWERS)(error)
 
 
 def register_error_handlers(app: Flask) -> None:

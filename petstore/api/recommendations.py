@@ -120,7 +120,7 @@ def _find_run(customer_id: str, asked: Requested | None) -> tuple[Run, Opening]:
         return run, Opening(run.beginning if asked is None or asked.id is None else max(not_ahead(log, asked.id), run.beginning))
     topic = None if asked.id is None else log.topic_of(asked.id)
     held = None if topic is None else runs.find(topic)
-    # Of one that has failed nothing follows: who asks again wants another one.
+    # Of one that has failed nothing follows: whoever asks again wants another one.
     if (
         held is not None
         and (held.tenant, held.customer_id, held.kind) == (shop.tenant, customer_id, RunKind.RECOMMENDATIONS)

@@ -23,6 +23,7 @@ from petstore.api.wire import no_content, respond
 from petstore.shop import (
     Customer,
     Shop,
+    find_answers,
     forget_answers,
     get_customer,
     like_pet,
@@ -134,12 +135,13 @@ def delete(user_id: str) -> Response:
     """
     own_customer(user_id)
     meter, check = services().runs.meter, caller_check()
+    answers = find_answers(requested_shop(), user_id)
 
     def close(shop: Shop) -> None:
         check(shop)
         remove_customer(shop, user_id)
         forget_customer(shop, user_id, meter)
-        forget_answers(shop, user_key(user_id), user_id)
+        forget_answers(shop, user_key(user_id), answers)
 
     if_matches(lambda shop: _own(shop, user_id), lambda shop: shop.together(close))
     return no_content()

@@ -1,7 +1,7 @@
 """Counts of requests in windows of a minute, in one small file that the workers of a machine share.
 
 A fixed table: it can't grow, whoever asks under however many names. Where all places of a name's row are taken in the same minute,
-the one with the fewest requests is forgotten, so that a crowd of new names makes room among itself and not by those who ask most.
+the one with the fewest requests is forgotten, so that a crowd of new names displaces itself, never those who ask most.
 
 Must not know who is counted nor what is too much.
 """

@@ -52,6 +52,7 @@ from petstore.shop.gateway import BankAccount as BankAccount
 from petstore.shop.gateway import Card as Card
 from petstore.shop.gateway import is_card_number as is_card_number
 from petstore.shop.idempotency import Key as Key
+from petstore.shop.idempotency import find_answers as find_answers
 from petstore.shop.idempotency import forget_answers as forget_answers
 from petstore.shop.idempotency import once as once
 from petstore.shop.identity import is_uuid as is_uuid

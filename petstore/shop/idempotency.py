@@ -5,10 +5,25 @@ first and then reads its answer, in whichever process; and a request that failed
 again. Must not know what an answer is: it's text.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Column, Index, String, Table, Text, and_, delete, or_, select, text, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Index,
+    String,
+    Table,
+    Text,
+    and_,
+    delete,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 
 from petstore.shop.error import KeyReused
 from petstore.shop.moment import DAY, now
@@ -54,6 +69,15 @@ class Key:
     fingerprint: str
 
 
+@dataclass(frozen=True, slots=True)
+class Mentions:
+    """The callers and keys of the answers that had a text `about` somebody in them, at the moment when it was `looked_at`."""
+
+    about: str
+    looked_at: int
+    keys: Sequence[tuple[str, str]]
+
+
 def once(shop: Shop, key: Key, act: Callable[[Shop], str]) -> tuple[str, bool]:
     """Do `act` in one transaction with the key, and return what it says, or what it said before; and whether that was before.
 
@@ -77,7 +101,24 @@ def once(shop: Shop, key: Key, act: Callable[[Shop], str]) -> tuple[str, bool]:
     return shop.write(find_or_act)
 
 
-def forget_answers(shop: Shop, caller: str, about: str) -> None:
-    """Forget the keys of a caller, and all whose answer has the text `about` in it."""
-    theirs = or_(keys.c.caller == caller, keys.c.answer.contains(about, autoescape=True))
-    shop.write(lambda transaction: transaction.connection.execute(delete(keys).where(keys.c.tenant == shop.tenant, theirs)))
+def find_answers(shop: Shop, about: str) -> Mentions:
+    """Find the keys whose answer has the text `about` in it, which takes a look at each: not for a transaction that locks."""
+    at = now()
+    found = select(keys.c.caller, keys.c.key).where(keys.c.tenant == shop.tenant, _mentions(about))
+    return Mentions(about, at, [(row.caller, row.key) for row in shop.query(lambda connection: connection.execute(found).all())])
+
+
+def forget_answers(shop: Shop, caller: str, found: Mentions) -> None:
+    """Forget the keys of a caller, and those found, with whatever has come since."""
+    since = and_(keys.c.created_at >= found.looked_at, _mentions(found.about))
+    ours = [keys.c.caller == caller, since, *(and_(keys.c.caller == other, keys.c.key == key) for other, key in found.keys)]
+
+    def forget(transaction: Transaction) -> None:
+        for these in ours:
+            transaction.connection.execute(delete(keys).where(keys.c.tenant == shop.tenant, these))
+
+    shop.write(forget)
+
+
+def _mentions(about: str) -> ColumnElement[bool]:
+    return keys.c.answer.contains(about, autoescape=True)

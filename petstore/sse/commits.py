@@ -3,7 +3,7 @@
 To read back an event that was written a moment ago takes as long as to write it. Each commit knows which id was the last one
 before it; so what follows an id without a hole can be told from memory, as long as no other process has written in between.
 
-Must not be asked when another process may have: only the database knows what that one wrote.
+Must not be asked once another process may have written: only the database knows what that one wrote.
 """
 
 from collections.abc import Sequence

@@ -43,7 +43,6 @@ class Database:
     """A SQLite file in WAL mode: many readers, one writer at a time, each transaction whole or not at all."""
 
     def __init__(self, path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
-        self.path = path
         self._writer = _Lane(path, "IMMEDIATE", 1, busy_timeout_s)
         self._reader = _Lane(path, "DEFERRED", READERS, busy_timeout_s)
 

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 class Doorbell:
     """One process's bell in `directory`, and the means to ring all bells there.
 
-    `only_own` says whether, since the one before it, the last `wait` was ended by nobody but this process itself.
+    `only_own`: between the last two ends of `wait`, only this process has rung.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -45,7 +45,8 @@ class Doorbell:
     def wait(self, timeout_s: float) -> bool:
         """Return True as soon as the bell rings (or has rung since the last wait), False after `timeout_s` seconds.
 
-        The first wait hangs the bell up: others' rings before it are not heard. Where that can't be done, it's one's own that are.
+        The first wait hangs the bell up: others' rings before it are not heard. Where that fails, only this process's own rings are
+        heard.
         """
         bell = self._hang_up()
         self._listen(bell, timeout_s)
@@ -92,7 +93,7 @@ class Doorbell:
         try:
             if watcher is not None:
                 watcher.start(news.wake)
-            # Asked only now: who rings sees that we wait, or we see that it has rung.
+            # Asked only now: whoever rings sees that we wait, or we see that it has rung.
             if not self._rung:
                 news.wait(timeout_s)
         finally:

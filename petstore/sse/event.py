@@ -173,9 +173,9 @@ def encode_retry(retry_ms: int) -> bytes:
     return b"retry: %d\n" % retry_ms
 
 
-def encode_start(retry_ms: int, text: str, form: Form = PLAIN) -> bytes:
+def encode_start(retry_ms: int, form: Form = PLAIN) -> bytes:
     """Return what a stream begins with: how long to wait before a reconnection, and a comment."""
-    return encode_retry(retry_ms) + encode_comment(text) if form.dialect is None else form.dialect.begin()
+    return encode_retry(retry_ms) + encode_comment("open") if form.dialect is None else form.dialect.begin()
 
 
 def _check_line(field: str, text: str) -> None:

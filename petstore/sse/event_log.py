@@ -48,7 +48,10 @@ class Transaction(Protocol):
 
 
 class EventLog(Protocol):
-    """Append, read, wait, head, trim. All but `wait` raise LogUnavailable when the database doesn't answer."""
+    """Write, query, read, wait, head, trim.
+
+    All but `wait`, `wake` and `close` raise LogUnavailable when the database doesn't answer.
+    """
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in one write transaction, commit, wake all followers, and return what `work` returned.

@@ -44,7 +44,7 @@ class IoUring:
         params = (ctypes.c_uint32 * 30)()
         self._descriptor = _system_call(SETUP, size, ctypes.addressof(params))
         self.close = weakref.finalize(self, os.close, self._descriptor)
-        """Gives the ring back, as soon as its memory is no longer ours, too: nobody may hold on to it."""
+        """Gives the ring back. Runs by itself when this object is collected."""
 
         self.failure = ""
         self._size = size

@@ -59,7 +59,7 @@ class Lease:
         self._name = name
         self._renew_at = 0.0
         self.free_in_s = 0.0
-        """After a `take` in vain: how long the lease of the other one lasts, if he doesn't renew it."""
+        """After a `take` that failed: how long the other holder's lease lasts unless it's renewed."""
 
     @cached_property
     def _holder(self) -> str:

@@ -1,8 +1,8 @@
 """A client's socket that is ours to write to, past the server's own code.
 
 Waking a greenlet and passing a chunk through generator, server and socket layer costs five times as much as the system call
-that sends it. So a stream that waits lets the pump write to the bare, non-blocking socket, by its number. And only who writes
-himself can tell a client that takes little from one that takes nothing. That's right only where we know what the server would
+that sends it. So a stream that waits lets the pump write to the bare, non-blocking socket, by its number. And only whoever writes
+can tell a client that takes little from one that takes nothing. That's right only where we know what the server would
 have put on the wire: gunicorn's asynchronous workers, HTTP/1, and nothing wrapped around the body. Everywhere else
 `find_outlet` returns None and the stream yields its bytes like any other WSGI body.
 
@@ -69,7 +69,7 @@ class Outlet:
                 raise Gone(stuck=False) from error
 
     def hang_up(self) -> None:
-        """Take no further request on this connection: an ending server would wait for one as long as keep-alive lasts.
+        """Take no further request on this connection: a draining server would wait for one as long as keep-alive lasts.
 
         What is still written leaves with the end of the connection, in one packet: three would take most of a drain's time.
         """
@@ -129,7 +129,7 @@ def _send_secured(connection: Any, data: bytes | memoryview) -> int:
     except ssl.SSLWantWriteError as error:
         raise BlockingIOError from error
     except ssl.SSLWantReadError:
-        # The protocol has something to say first. Who waits for that in vain fails with a TimeoutError, which is an OSError.
+        # The protocol has something to say first. A wait for that in vain fails with a TimeoutError, which is an OSError.
         wait_read(connection.fileno(), timeout=STEP_S)
         return 0
     return sent

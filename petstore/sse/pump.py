@@ -78,7 +78,8 @@ class Pump:
         of_topic: dict[str, list[Event]] = {}
         for event in events:
             of_topic.setdefault(event.topic, []).append(event)
-        groups = dict.fromkeys(group for topic in of_topic for group in self._topics.get(topic, ()))
+        # Copied in one go, each: in a server of threads streams come and go meanwhile.
+        groups = dict.fromkeys(group for topic in of_topic for group in tuple(self._topics.get(topic, ())))
         begun = time.monotonic()
         for group in groups:
             if time.monotonic() - begun > SLICE_S:

@@ -104,7 +104,7 @@ class SqlEventLog:
 
         result, transaction = self._database.write(transact)
         if transaction.appended:
-            # Before the ring: who hears it must find them.
+            # Before the bell is rung: whoever hears it must find them.
             self._commits.add(transaction.before, transaction.appended)
             self._doorbell.ring()
         return result

@@ -98,7 +98,7 @@ class Stream:
         self._cursor = opening.cursor
         self._told = opening.told
         gaps = [encode_control("gap", _gap(gap, selection.form, snapshot(gap.topic)), selection.form) for gap in opening.gaps]
-        self._first = b"".join([encode_start(terms.retry_ms, "open", selection.form), *gaps])
+        self._first = b"".join([encode_start(terms.retry_ms, selection.form), *gaps])
         self._running = set(selection.topics) - opening.over
         self._connection = connection
         self._holders = holders

@@ -67,8 +67,8 @@ class Group:
     def begin_pass(self, first_id: int, last_id: int, events: int) -> None:
         """Move on to `last_id`, with so many events to send for those from `first_id` on. Nobody else may run meanwhile.
 
-        Who stands before them all is due. Who has had some of them, or missed something before, takes what it lacks by itself;
-        who has had all is left alone.
+        A stream that stands before them all is due. One that has had some of them, or missed something before, takes what it lacks
+        by itself; one that has had all is left alone.
         """
         for descriptor in tuple(self.newcomers):
             one = self.parked[descriptor]

@@ -23,7 +23,7 @@ MOST = 128
 
 
 class Looking(Protocol):
-    """Who wants to look at something in time."""
+    """Whatever wants to look at something in time."""
 
     def look(self) -> None:
         """Look. Returns at once."""

@@ -1,4 +1,4 @@
-"""gunicorn's gevent worker, that ends at once: it takes no connection any more, and is gone with its last one.
+"""gunicorn's gevent worker, except that it ends at once: it stops accepting, and exits with its last connection.
 
 gunicorn's own looks once a second whether it should end, takes connections until then, and once a second again whether the last
 one has gone. In a reload that would refuse streams which the other workers take, and cost two of the seconds that the streams have
@@ -20,13 +20,13 @@ from queue import SimpleQueue
 from typing import Any
 
 import gevent
-from gevent.event import Event as Signal
+from gevent.event import Event as Flag
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn.sock import ssl_context
 from gunicorn.workers.ggevent import GeventWorker
 
-ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+END_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 """What tells a worker to end. Ctrl-C reaches every process of a terminal, and gunicorn hands it on as QUIT: all three are one."""
 
 LAST_S = 3.0
@@ -42,11 +42,11 @@ TICK_S = 1.0
 class DrainingWorker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
     """Calls `drain`, which whoever holds connections open may set, when it has begun to end."""
 
-    SIGNALS = tuple(number for number in GeventWorker.SIGNALS if number not in ENDINGS)
+    SIGNALS = tuple(number for number in GeventWorker.SIGNALS if number not in END_SIGNALS)
     """What gunicorn sets back to what the system does, before it sets its own handlers. Not ours, which would kill in between."""
 
     def __init__(self, *arguments: Any) -> None:
-        self._ending = Signal()
+        self._ending = Flag()
         super().__init__(*arguments)
 
     @property
@@ -67,10 +67,10 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no t
 
         It listens when it has patched and imported much. What comes until then would be lost, and we'd be killed ten seconds later.
         """
-        for number in ENDINGS:
+        for number in END_SIGNALS:
             signal.signal(number, self.handle_exit)
         while not told.empty():
-            if told.get_nowait() in ENDINGS:
+            if told.get_nowait() in END_SIGNALS:
                 self.alive = False
 
     def handle_quit(self, number: int, frame: Any) -> None:
@@ -82,7 +82,7 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no t
         try:
             super().init_process()
         finally:
-            for number in ENDINGS:
+            for number in END_SIGNALS:
                 signal.signal(number, signal.SIG_IGN)  # Else Python's own end would give it back its power to kill.
 
     def load_wsgi(self) -> None:
@@ -92,7 +92,7 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no t
 
     def run(self) -> None:
         """Serve until the end, then wait for the connections that are left, as long as `graceful_timeout` allows, less LAST_S."""
-        for number in ENDINGS:
+        for number in END_SIGNALS:
             # A handler of gevent's wakes a loop that waits; Python's own would be called when something else has.
             gevent.signal_handler(number, self.handle_exit, int(number), None)
         _make_room(self.sockets[0].fileno(), self.worker_connections)

@@ -119,6 +119,14 @@ def test_what_is_not_wanted_is_no_wish(text: str, wishes: Wishes):
         ("I have a garden and want a dog", DOG),
         ("I'm fine with a dog", DOG),
         ("I have always wanted a dog", DOG),
+        ("I'm not allergic to dogs", DOG),
+        ("I am not scared of dogs, show me some", DOG),
+        ("my son isn't afraid of dogs", DOG),
+        ("I don't hate dogs", DOG),
+        ("Do you have no dogs?", DOG),
+        ("So you have no dogs?", DOG),
+        ("are there no dogs?", DOG),
+        ("I have a dog in mind", DOG),
     ],
 )
 def test_not_every_no_and_every_have_is_about_animals(text: str, species: Species):

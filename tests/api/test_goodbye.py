@@ -9,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from petstore.sse import Decoder
+from petstore.sse.error import Overtaken
 from tests.api.conftest import BUDDY
 
 BY_NAME = {"Accept": "text/event-stream"}
@@ -41,6 +42,7 @@ def test_a_browser_is_told_why_and_when_to_come_back(target: tuple[FlaskClient, 
     refuse_all(client.application, reason)
     response = client.get(f"{url}&events={form}", headers=BY_NAME)
     assert (response.status_code, response.mimetype) == (200, "text/event-stream")
+    assert "Content-Length" not in response.headers, "a stream comes in chunks"
     decoder = Decoder()
     (event,) = decoder.feed(response.data)
     assert decoder.retry_ms
@@ -62,6 +64,18 @@ def test_what_is_no_stream_is_unavailable_to_a_browser_too(target: tuple[FlaskCl
     client, _ = target
     refuse_all(client.application, "unavailable")
     assert client.get("/v1/inventory", headers=BY_NAME).status_code == 503
+
+
+def test_whoever_is_overtaken_before_it_began_is_answered_by_the_table_too(
+    target: tuple[FlaskClient, str], monkeypatch: pytest.MonkeyPatch
+):
+    def overtake(*_: object) -> None:
+        raise Overtaken
+
+    client, url = target
+    monkeypatch.setattr("petstore.api.event_stream.open_at", overtake)
+    assert client.get(url).status_code == 503
+    assert client.get(url, headers=BY_NAME).status_code == 200
 
 
 def test_each_refused_stream_is_counted(target: tuple[FlaskClient, str], monkeypatch: pytest.MonkeyPatch):

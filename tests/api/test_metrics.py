@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from petstore.api.metrics import FILE_BYTES, FILES
+from petstore.api.metrics import FILE_BYTES, FILES, _facts
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -45,3 +45,8 @@ def test_a_worker_that_finds_no_room_to_count_serves_all_the_same(make_app, tmp_
     client = make_app(var_directory=tmp_path / "full").test_client()
     assert client.get("/v1/inventory").status_code == 200
     assert list((tmp_path / "full" / "metrics").iterdir()) == []
+
+
+def test_of_a_stream_of_several_customers_each_is_in_the_log():
+    facts = _facts(("orders/1", "orders/2"), ("address 1.1.1.1", "user a", "user b"))
+    assert facts == {"topics": "orders/1,orders/2", "address": "1.1.1.1", "user": "a,b"}

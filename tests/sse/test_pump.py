@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any
 
 import pytest
@@ -341,13 +342,13 @@ def test_a_stream_that_has_left_is_not_written_to_even_by_a_pass_that_is_under_w
 
 def test_streams_that_come_and_go_in_other_threads_don_t_disturb_a_pass(pump, place):
     # As in the development server, where each stream has a thread.
-    stop, lock, failures = threading.Event(), threading.Lock(), []
+    stop, lock, failures, orders = threading.Event(), threading.Lock(), [], count()
 
     def come_and_go(topic: str) -> None:
         while not stop.is_set():
             try:
                 with lock:
-                    one = place(topic)
+                    one = place(topic, f"orders/{next(orders)}")
                 with lock:
                     pump.leave(one.subscription)
             except Exception as error:  # noqa: BLE001 - it's told below

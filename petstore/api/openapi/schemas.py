@@ -27,7 +27,7 @@ class _WithoutTitles(GenerateJsonSchema):
 
 
 class Schemas:
-    """The schemas of a set of models, which of each is said with the direction in which it travels."""
+    """The schemas of a set of models, each with the direction in which it travels: the two may differ."""
 
     def __init__(self, models: Iterable[tuple[type[BaseModel], Direction]]) -> None:
         wanted = [(model, _MODES[direction]) for model, direction in dict.fromkeys(models)]
