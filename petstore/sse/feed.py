@@ -60,8 +60,9 @@ class Feed:
                 self.log.wait(0)
                 self.ring = Ring(self.log.head())
                 self._broadcast.open()
-                self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="feed", daemon=True)
+                thread.start()
+                self._thread = thread  # Not before: `stop`, which may come at any moment, waits for it.
 
     def subscribe(
         self, selection: Selection, cursor: int | None, wake: Callable[[], object], told: int | None = None
