@@ -22,12 +22,11 @@ from petstore.ai.words import (
     SUBJECT_OF,
     TRAIT_OF,
     YOUNG,
-    Kind,
     is_baby,
     may_name_looks,
 )
 from petstore.ai.words import TRAITS as TRAITS
-from petstore.shop import Size, Wishes
+from petstore.shop import AnimalKind, Size, Wishes
 
 MAX_NAMES = 40
 """Words of a message that may be the name of a pet, and as many pairs of words: each is looked up."""
@@ -154,7 +153,7 @@ def _wishes(sifted: Sifted, home: set[str], budget: int | None, known: Known) ->
     return replace(wishes, unwanted=_still_unwanted(unwanted, wishes))
 
 
-def _still_unwanted(unwanted: Iterable[Kind], wishes: Wishes) -> tuple[Kind, ...]:
+def _still_unwanted(unwanted: Iterable[AnimalKind], wishes: Wishes) -> tuple[AnimalKind, ...]:
     """Return what is excluded: of animals that are wished for too nothing is."""
     return tuple(kind for kind in unwanted if kind not in wishes.kinds and (kind[1] or kind[0] not in wishes.all_species))
 

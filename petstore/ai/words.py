@@ -6,14 +6,12 @@ Must not hold what a shop's own pets are called: their names, breeds and colours
 from collections.abc import Mapping
 from typing import TypeVar
 
-from petstore.shop import Size, Species
+from petstore.shop import AnimalKind, Size, Species
 
 MAX_WORD = 30
 """Characters of a word that may name something."""
 
 M = TypeVar("M")
-Kind = tuple[Species, tuple[str, ...]]
-"""What `Wishes.kinds` holds: a species, and what may stand in its breeds. The first word names the kind."""
 
 _SPECIES: Mapping[Species, str] = {
     Species.DOG: "dog dogs doggy puppy puppies pup pups hound hounds",
@@ -24,7 +22,7 @@ _SPECIES: Mapping[Species, str] = {
     Species.OTHER: "rodent rodents",
 }
 
-_KINDS: Mapping[Kind, str] = {
+_KINDS: Mapping[AnimalKind, str] = {
     (Species.BIRD, ("parrot",)): "parrot parrots",
     (Species.BIRD, ("budgerigar", "budgie")): "budgie budgies budgerigar budgerigars",
     (Species.BIRD, ("canary",)): "canary canaries",

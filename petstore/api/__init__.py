@@ -54,7 +54,7 @@ def register(app: Flask) -> None:
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     register_error_handlers(app)
-    register_goodbyes(app)
+    register_goodbyes(app)  # After the problems: it takes some of them over.
     register_cors(app)
     register_tenant(app)
     register_links(app)

@@ -2,8 +2,9 @@
 
 An entity tag is the moment of the resource's last change, of which no two states of it have the same. (It's strong although the
 signed links in a body are made anew for each answer: they aren't the resource's state. A client that compares tags keeps those it
-has, for as long as they are good; a cache keeps none.) What If-Match and If-None-Match ask of a change is
-answered in its transaction, so that nothing can come between. Must not know which resources there are.
+has, for as long as they are good; a cache keeps none.)
+What If-Match and If-None-Match ask of a change is answered in its transaction, so that nothing can come between. Must not know
+which resources there are.
 """
 
 from collections.abc import Callable, Mapping

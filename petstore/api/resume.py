@@ -89,7 +89,7 @@ def requested(query: StreamQuery) -> Requested | None:
     What it says was not the user's doing, so an id that isn't one of ours is no error there; in the query it is.
     """
     header: str = request.environ.get("HTTP_LAST_EVENT_ID", "")
-    # Cut where none of ours can still be: what a client says back to us in `gap` is bounded.
+    # Cut where none can be one of ours any more: what `gap` says back of it must be bounded.
     return read_id(header[:MAX_LENGTH]) if header else _newest(query.last_event_id) or query.since
 
 

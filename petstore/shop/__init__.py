@@ -68,6 +68,7 @@ from petstore.shop.inventory import Inventory as Inventory
 from petstore.shop.inventory import change_inventory as change_inventory
 from petstore.shop.inventory import inventory_topic as inventory_topic
 from petstore.shop.inventory import read_inventory as read_inventory
+from petstore.shop.matching import AnimalKind as AnimalKind
 from petstore.shop.matching import SpeciesStock as SpeciesStock
 from petstore.shop.matching import Vocabulary as Vocabulary
 from petstore.shop.matching import Wishes as Wishes

@@ -16,6 +16,7 @@ from petstore.shop.customers import (
     Profile,
     Role,
     customers,
+    expect_customer,
     likes,
     preferences_to_json,
     profile_to_row,
@@ -104,7 +105,7 @@ def remove_customer(shop: Shop, customer_id: str) -> None:
     """Close an account. What was ordered and paid stays in the books, without a name. Raises CustomerNotFound, SharedAccount."""
 
     def remove(transaction: Transaction) -> None:
-        read_customer(shop, transaction.connection, customer_id)
+        expect_customer(shop, transaction.connection, customer_id)
         if is_shared_account(shop, customer_id):
             raise SharedAccount(customer_id)
         theirs = (orders.c.tenant == shop.tenant) & (orders.c.customer_id == customer_id)
@@ -144,7 +145,7 @@ def unlike_pet(shop: Shop, customer_id: str, pet_id: str) -> None:
     """Take a pet from those that a customer likes, if it's among them. Raises CustomerNotFound."""
 
     def unlike(transaction: Transaction) -> None:
-        read_customer(shop, transaction.connection, customer_id)
+        expect_customer(shop, transaction.connection, customer_id)
         transaction.connection.execute(delete(likes).where(*_likes_of(shop, customer_id), likes.c.pet_id == pet_id))
 
     shop.write(unlike)
@@ -154,7 +155,7 @@ def liked_pets(shop: Shop, customer_id: str, page: int, limit: int) -> Page[Pet]
     """Return a page of the pets that a customer likes, in the order in which they were liked. Raises CustomerNotFound."""
 
     def read(connection: Connection) -> Page[Pet]:
-        read_customer(shop, connection, customer_id)
+        expect_customer(shop, connection, customer_id)
         theirs = select(pets).join(likes, (likes.c.tenant == pets.c.tenant) & (likes.c.pet_id == pets.c.id))
         theirs = theirs.where(*_likes_of(shop, customer_id), *present(shop)).order_by(likes.c.position)
         found = connection.execute(theirs).all()
