@@ -51,6 +51,11 @@ class Claims:
     expires_at: int
 
 
+def load() -> None:
+    """Import PyJWT now: that takes 5 ms, for which the first request with a token would hold up every stream."""
+    import jwt  # noqa: F401
+
+
 def issue(secret: str, user_id: str, tenant: str, scopes: Iterable[Scope], at: int) -> tuple[str, Claims]:
     """Return a token that was made at the moment `at`, in microseconds since 1970, and what it says."""
     import jwt

@@ -56,6 +56,7 @@ class Trust:
     """The tokens and links that this worker has found good, so that a client's every request doesn't cost a check and a query."""
 
     def __init__(self, secret: str, clock: Callable[[], float] = time.time) -> None:
+        bearer.load()
         self._secret = secret
         self._clock = clock
         self._trusted: dict[str, tuple[Caller, float]] = {}

@@ -1,7 +1,7 @@
 """The tests of streams once more in a process that gevent has patched before anything else, as `wsgi.py` does.
 
 That is how the product runs: the feed, the jobs and the streams are greenlets of one thread, and SQL has threads of its own.
-`both_paths_on_gevent.py` and `stream_on_gevent.py` are made for that alone.
+Those called `…_on_gevent.py` and `both_paths_on_gevent.py` are made for that alone.
 """
 
 import subprocess
@@ -27,6 +27,7 @@ FILES = (
     "both_paths_on_gevent.py",
     "stream_on_gevent.py",
     "outlet_on_gevent.py",
+    "database_on_gevent.py",
 )
 
 
