@@ -6,7 +6,8 @@ in front of it is fairer than its busy handler; a few threads read. Without monk
 server) the caller's own thread does the work.
 
 From time to time what stands in the write-ahead log has to be brought into the database's file, and the disk waited for. SQLite
-has the commit do it that made the log too long, one in two hundred; under gevent a thread that reads does it, and no commit waits.
+has the commit do it that made the log too long, one in two hundred; under gevent a thread that reads does it, and no commit waits
+until that can't keep up.
 
 Must not know tables, and never creates the file: a database that vanished must be an error, not a fresh empty one.
 Nothing connects before the first transaction, so the object may be made before a fork.
