@@ -1,8 +1,8 @@
 """Bearer tokens: JWTs (RFC 7519), signed with HMAC-SHA-256, that say who somebody is, in which shop, and what they may do.
 
 Pure: text in, text out. Must not look anything up: whether the account still exists is for access to ask.
-Deliberate: PyJWT is imported where it's used, and before that by `load`. It takes names out of ssl, and gunicorn's configuration imports us before anything is
-patched for gevent: they would stay as they were.
+Deliberate: PyJWT is imported where it's used, and before that by `load`. It takes names out of ssl, and gunicorn's configuration
+imports us before anything is patched for gevent: they would stay as they were.
 """
 
 import hashlib
