@@ -65,11 +65,13 @@ def judge(server: Server, directory: Path, phases: Sequence[str], seconds: int) 
     report = directory / "report.json"
     credentials = {"username": "keeper.jo", "password": "petstore-demo"}
     signed_in = ask(server, "POST", "/v1/auth/tokens", credentials, {"X-Tenant-ID": TENANT})
+    assert signed_in.status == 200, signed_in.body
     known = {"SHOP_TENANT": TENANT, "SHOP_TOKEN": signed_in.json()["token"], "PYTHONPATH": ROOT}
     command = ["-m", "schemathesis.cli", "--config-file", str(CONFIGURATION), "run", f"{server.url}/v1/openapi.json"]
-    options = ["--phases", ",".join(phases), "--max-time", str(seconds), "--report", "json", "--report-json-path", str(report)]
+    bounds = ["--phases", ",".join(phases), "--max-time", str(seconds), "--seed", SEED]
+    reporting = ["--report", "json", "--report-json-path", str(report)]
     done = subprocess.run(
-        [sys.executable, *command, *options],
+        [sys.executable, *command, *bounds, *reporting],
         cwd=directory,
         env=make_environment(directory, **known),
         capture_output=True,
