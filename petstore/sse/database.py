@@ -5,10 +5,6 @@ Under gevent a call that waits for SQLite would freeze every stream of the worke
 in front of it is fairer than its busy handler; a few threads read. Without monkey patching (tests, commands, the development
 server) the caller's own thread does the work.
 
-From time to time what stands in the write-ahead log has to be brought into the database's file, and the disk waited for. SQLite
-has the commit do it that made the log too long, one in two hundred; under gevent a thread that reads does it, and no commit waits
-until that can't keep up.
-
 Must not know tables, and never creates the file: a database that vanished must be an error, not a fresh empty one.
 Nothing connects before the first transaction, so the object may be made before a fork.
 """
@@ -18,7 +14,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from math import ceil
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +25,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
+from petstore.sse.checkpoint import AFTER_PAGES, Checkpoints
 from petstore.sse.error import Error, LogUnavailable
 
 T = TypeVar("T")
@@ -43,12 +39,6 @@ READERS = 4
 BUSY_TIMEOUT_S = 5.0
 """How long a writer waits, for those before it in the queue and for another process's transaction, before LogUnavailable."""
 
-CHECKPOINT_AFTER = 200
-"""Writes after which the write-ahead log is brought into the file: of one event each, they are about a thousand pages."""
-
-CHECKPOINT_PAGES = 8000
-"""Pages of the write-ahead log at which a commit does that itself after all: large writes get there. SQLite's own is 1,000."""
-
 
 class Database:
     """A SQLite file in WAL mode: many readers, one writer at a time, each transaction whole or not at all."""
@@ -56,7 +46,7 @@ class Database:
     def __init__(self, path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self._writer = _Lane(path, "IMMEDIATE", 1, busy_timeout_s)
         self._reader = _Lane(path, "DEFERRED", READERS, busy_timeout_s)
-        self._writes = 0
+        self._checkpoints = Checkpoints(lambda: _open(path, busy_timeout_s))
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction that holds the write lock from its start, and commit it.
@@ -64,9 +54,8 @@ class Database:
         Raises LogUnavailable when the database can't be reached or locked, and whatever `work` raises, after a rollback.
         """
         result = self._writer.run(work)
-        self._writes += 1
-        if self._writes % CHECKPOINT_AFTER == 0:
-            self._reader.checkpoint()
+        if _on_gevent():
+            self._checkpoints.count_write()
         return result
 
     def read(self, work: Callable[[Connection], T]) -> T:
@@ -77,6 +66,7 @@ class Database:
         """Close what is open. A process that is about to fork calls it: SQLite connections must not cross a fork."""
         self._writer.close()
         self._reader.close()
+        self._checkpoints.close()
 
 
 class _Lane:
@@ -98,32 +88,12 @@ class _Lane:
         if not _on_gevent():
             with self._slots:
                 return self._transact(work, until)
-        result, error = self._threadpool().apply(self._outcome, (work, until))
+        if self._pool is None:
+            self._pool = ThreadPool(self._threads)
+        result, error = self._pool.apply(self._outcome, (work, until))
         if error is not None:
             raise error
         return result  # type: ignore[no-any-return]
-
-    def checkpoint(self) -> None:
-        """Have one of our threads bring the write-ahead log into the file. Without threads of ours, a commit does it."""
-        if _on_gevent():
-            self._threadpool().spawn(self._checkpoint)
-
-    def _checkpoint(self) -> None:
-        # What is wrong here the next transaction will meet too, and say.
-        with suppress(DBAPIError, sqlite3.Error, OSError):
-            file, connection = self._connect()
-            try:
-                # PASSIVE: it waits for nobody, and nobody for it. What is being read or written is left for the next one.
-                driver_of(connection).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            except BaseException:
-                connection.close()
-                raise
-            self._idle.append((file, connection))
-
-    def _threadpool(self) -> ThreadPool:
-        if self._pool is None:
-            self._pool = ThreadPool(self._threads)
-        return self._pool
 
     def _outcome(self, work: Callable[[Connection], Any], until: float) -> tuple[Any, BaseException | None]:
         # The pool would print the traceback of an error that its caller is about to handle.
@@ -193,17 +163,21 @@ def _on_gevent() -> bool:
     return bool(is_module_patched("threading"))
 
 
+def _open(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
+    # Connections move between the threads of a lane, one user at a time, which SQLite allows when it's told so.
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, check_same_thread=False, timeout=busy_timeout_s)
+
+
 def _engine(path: Path, begin: str, busy_timeout_s: float) -> Engine:
     def connect() -> sqlite3.Connection:
-        # Connections move between the threads of a lane, one user at a time, which SQLite allows when it's told so.
-        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, check_same_thread=False, timeout=busy_timeout_s)
+        connection = _open(path, busy_timeout_s)
         connection.isolation_level = None  # Ours to begin: the driver's own BEGIN would come too late for the lock.
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
             if _on_gevent():
-                connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+                connection.execute(f"PRAGMA wal_autocheckpoint = {AFTER_PAGES}")
         except sqlite3.Error:
             connection.close()
             raise

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 KEY = "Idempotency-Key"
 
-OF_AN_ACCOUNT = {"PUT /v1/users/{userId}", "DELETE /v1/users/{userId}"}
+STAFF = "019b4020-5f2e-7c41-9b6a-4d1e8f3a7c52"
 
-STAFF, CUSTOMER = "019b4020-5f2e-7c41-9b6a-4d1e8f3a7c52", "user-456"
+INSTEAD = {"PUT /v1/users/{userId}": "user-456", "DELETE /v1/users/{userId}": "019b4127-0000-7000-8000-000000000000"}
 
 PAST = st.datetimes(datetime(1971, 1, 1), datetime(2026, 1, 1), timezones=st.just(UTC))
 
@@ -51,5 +51,5 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
         case.headers[KEY] = f"{case.headers[KEY][:200]}-{uuid4()}"
     if case.query and re.fullmatch("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", str(case.query.get("tenantId", ""))):
         case.query["tenantId"] = os.environ["SHOP_TENANT"]
-    if case.operation.label in OF_AN_ACCOUNT and case.path_parameters["userId"] == STAFF:
-        case.path_parameters["userId"] = CUSTOMER
+    if case.operation.label in INSTEAD and case.path_parameters["userId"] == STAFF:
+        case.path_parameters["userId"] = INSTEAD[case.operation.label]
