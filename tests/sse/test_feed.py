@@ -158,6 +158,45 @@ class TestWaking:
         assert follower.take(1) == [event]
 
 
+class Clock:
+    """Stands in for `time` in the feed. Only a pass takes time, and a pause is noted."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.pauses: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def sleep(self, pause_s: float) -> None:
+        self.pauses.append(pause_s)
+
+
+class TestPausing:
+    """Others get as long as a pass took when changes come faster than passes end: when it brings more than one."""
+
+    @pytest.mark.parametrize(
+        ("events", "took_s", "pauses"),
+        [(3, 0.004, [0.004]), (3, 1.0, [petstore.sse.feed.PAUSE_S]), (3, 0.0001, []), (1, 0.004, [])],
+        ids=["several", "several, long", "several, short", "one"],
+    )
+    def test_after_a_pass(self, feed, log, append, monkeypatch, events: int, took_s: float, pauses: list[float]):
+        clock, pass_on = Clock(), feed.pump.pass_on
+
+        def take_long(some: list[Event]) -> None:
+            pass_on(some)
+            clock.now_s += took_s
+
+        monkeypatch.setattr(petstore.sse.feed, "time", clock)
+        monkeypatch.setattr(feed.pump, "pass_on", take_long)
+        follower = Follower(feed)
+        append_to(log, *["a"] * events)
+        follower.take(events)
+        append("a")
+        follower.take(1)  # The pass before is over, and the pause after it.
+        assert clock.pauses == pauses
+
+
 class TestStarting:
     def test_nothing_is_done_before_it(self, log):
         threads = threading.active_count()
