@@ -6,8 +6,8 @@ one is woken and takes what it misses by itself. A cursor never passes what was 
 
 Encoding and framing are done once a pass for all streams that want the same (a group), and the system is called once for
 hundreds of them, so the cost of a delivery is the kernel's, whatever the number of topics or of streams that it doesn't
-concern. What came while a pass was under way goes out joined in the next one: nobody waits longer for it, and the more there
-is to do the cheaper each event gets.
+concern. What came while a pass was under way, or in the pause that the feed makes after a busy one, goes out joined in the next:
+the more there is to do, the cheaper each event gets.
 
 Must not know what an event is about.
 """
